@@ -1,0 +1,94 @@
+//! The commands: one binary for administrator and daemon alike.
+//!
+//! Each command is a file beside this one, with its clap definition and its help. Exit statuses
+//! follow sysexits(3): 0 done, 64 used wrongly, 71 the system refused, 78 a table with mistakes.
+
+mod check;
+mod serve;
+mod wrap;
+
+use crate::{config, worker};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the table is when nothing else is said.
+pub const DEFAULT_TABLE: &str = "/etc/oxinetd/services.toml";
+
+/// Exit status for a command that was used wrongly (EX_USAGE).
+const USAGE: u8 = 64;
+/// Exit status for a table with mistakes (EX_CONFIG).
+const CONFIG: u8 = 78;
+
+/// Serves any program that speaks over stdin and stdout as a network service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "oxinetd",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Check(check::Check),
+    Wrap(wrap::Wrap),
+    /// Reads a table and writes it, resolved, to its output (started by the server).
+    #[command(hide = true)]
+    Loader {
+        table: PathBuf,
+    },
+    /// Speaks the built-in protocols (started by the server).
+    #[command(hide = true)]
+    Worker {
+        max_connections: u32,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => match cli.command {
+            Command::Serve(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Wrap(command) => command.run(),
+            Command::Loader { table } => config::loader::answer(&table),
+            Command::Worker { max_connections } => worker::main(max_connections),
+        },
+        Err(error) => {
+            // A closed pipe is nobody's mistake.
+            let _ = error.print();
+            if error.use_stderr() {
+                USAGE.into()
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// A duration as the table writes it: `30s`, `5m`, `1h30m`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    config::parse_duration(text).ok_or_else(|| "a duration looks like 30s, 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

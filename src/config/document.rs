@@ -1,0 +1,215 @@
+//! One file of the table: its sections as they were written.
+
+use super::entry::{self, Entry};
+use super::hints;
+use super::keys::{self, Part};
+use super::mistake::{Mistake, Place};
+use super::reader::{self, Section, kind};
+use super::server::{self, ServerEntry};
+use super::source::Source;
+use super::syntax::{self, Findings};
+use super::value::is_service_name;
+use super::words::{quoted, similar};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A file's sections and what is wrong with them.
+#[derive(Default)]
+pub(super) struct Document {
+    pub(super) server: ServerEntry,
+    pub(super) defaults: Entry,
+    /// In the order in which they were written.
+    pub(super) services: Vec<ServiceEntry>,
+    pub(super) mistakes: Vec<Mistake>,
+    /// Whether all of the file was understood, so that what is not here is missing.
+    pub(super) is_whole: bool,
+}
+
+/// A `[service.NAME]`.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceEntry {
+    pub(super) name: String,
+    /// Where its name was written first.
+    pub(super) place: Place,
+    pub(super) entry: Entry,
+    /// Whether some of its lines could not be understood.
+    pub(super) is_partial: bool,
+}
+
+/// Which file of a table it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Main,
+    Included,
+}
+
+type Key<'t> = Spanned<Cow<'t, str>>;
+type Value<'t> = Spanned<DeValue<'t>>;
+
+/// Reads a file's text.
+pub(super) fn read(source: &Arc<Source>, role: Role) -> Document {
+    let mut document = Document::default();
+    let findings = syntax::parse(source, |root, findings| {
+        let mut reader = Reader {
+            source,
+            role,
+            document: &mut document,
+            headers: Vec::new(),
+        };
+        reader.root(root);
+        reader.finish(findings);
+    });
+    document.is_whole = findings.bad_lines.is_empty() && findings.mistakes.is_empty();
+    document.mistakes.extend(findings.mistakes);
+    document
+}
+
+struct Reader<'r> {
+    source: &'r Arc<Source>,
+    role: Role,
+    document: &'r mut Document,
+    /// Where sections begin.
+    headers: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn root(&mut self, root: &DeTable) {
+        for (key, value) in root {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("server" | "defaults", DeValue::Table(_)) if self.role == Role::Included => {
+                    let message = format!("[{}] belongs in the main file", key.get_ref());
+                    self.mistake(
+                        key.span(),
+                        Mistake::new(message)
+                            .help("an included file has [service.NAME] sections only"),
+                    );
+                }
+                ("server", DeValue::Table(table)) => {
+                    self.headers.push(key.span().start);
+                    let (server, mistakes) =
+                        server::read(Section::new(self.source, table, Part::Server));
+                    self.document.server = server;
+                    self.document.mistakes.extend(mistakes);
+                }
+                ("defaults", DeValue::Table(table)) => {
+                    self.headers.push(key.span().start);
+                    let (defaults, mistakes) =
+                        entry::read(Section::new(self.source, table, Part::Defaults));
+                    self.document.defaults = defaults;
+                    self.document.mistakes.extend(mistakes);
+                }
+                ("service", DeValue::Table(table)) => table
+                    .iter()
+                    .for_each(|(key, value)| self.service(key, value)),
+                ("service" | "server" | "defaults", value) => {
+                    let header = if key.get_ref() == "service" {
+                        "service.NAME"
+                    } else {
+                        key.get_ref()
+                    };
+                    let message = format!("{} is a section, not {}", key.get_ref(), kind(value));
+                    self.mistake(
+                        key.span(),
+                        Mistake::new(message)
+                            .help(format!("write the header [{header}], with its keys below")),
+                    );
+                }
+                (name, value) => self.mistake(key.span(), unknown(name, value)),
+            }
+        }
+    }
+
+    fn service(&mut self, key: &Key, value: &Value) {
+        let name = key.get_ref().as_ref();
+        let DeValue::Table(table) = value.get_ref() else {
+            return self.mistake(key.span(), nameless(name, value.get_ref()));
+        };
+        self.headers.push(key.span().start);
+        if !is_service_name(name) {
+            let mistake = Mistake::new(format!("{} cannot be the name of a service", quoted(name)));
+            self.mistake(key.span(), mistake.help("a name has up to 64 letters, digits, dots, - and _, and begins with none of . and -"));
+        }
+        let (entry, mistakes) = entry::read(Section::new(self.source, table, Part::Service));
+        self.document.mistakes.extend(mistakes);
+        let place = reader::place(self.source, key.span());
+        self.document.services.push(ServiceEntry {
+            name: name.to_owned(),
+            place,
+            entry,
+            is_partial: false,
+        });
+    }
+
+    fn mistake(&mut self, span: Range<usize>, mistake: Mistake) {
+        self.document
+            .mistakes
+            .push(mistake.at(&reader::place(self.source, span)));
+    }
+
+    /// Puts services in their order, and forgets what was found on lines that say nothing.
+    fn finish(mut self, findings: &Findings) {
+        self.headers.sort_unstable();
+        let document = self.document;
+        document
+            .services
+            .sort_by_key(|service| service.place.rank());
+        for service in &mut document.services {
+            let (_, start) = service.place.rank();
+            let next = self.headers.iter().find(|header| **header > start);
+            let end = next.map_or(self.source.text().len(), |next| next - 1);
+            service.is_partial = findings.touch(self.source, start..end);
+        }
+        document.mistakes.retain(|mistake| match mistake.place() {
+            Place::Text(source, span) => !findings.bad_lines.contains(&source.line_of(span.start)),
+            _ => true,
+        });
+    }
+}
+
+/// A section or a key on the top level that is none of ours.
+fn unknown(name: &str, value: &DeValue) -> Mistake {
+    if !matches!(value, DeValue::Table(_)) {
+        let part = [Part::Service, Part::Server]
+            .into_iter()
+            .find(|part| keys::find(name, *part).is_some());
+        return match part {
+            Some(part) => Mistake::new(format!("{name} stands in no section"))
+                .help(format!("write it below a header, {}", part.header())),
+            None => Mistake::new(format!("unknown key {}", quoted(name)))
+                .help(hints::hint(name, Part::Service)),
+        };
+    }
+    let mistake = Mistake::new(format!(
+        "unknown section [{}]",
+        quoted(name).trim_matches('"')
+    ));
+    mistake.help(
+        match similar(name, ["server", "defaults", "service", "services"]) {
+            Some("service" | "services") => "did you mean [service.NAME]?".to_owned(),
+            Some(section) => format!("did you mean [{section}]?"),
+            None if is_service_name(name) && !name.contains('.') => {
+                format!("a service's header is [service.{name}]")
+            }
+            None => "the sections are [server], [defaults] and [service.NAME]".to_owned(),
+        },
+    )
+}
+
+/// Something in `[service]` that is no section.
+fn nameless(name: &str, value: &DeValue) -> Mistake {
+    if keys::find(name, Part::Service).is_some() {
+        let mistake = Mistake::new(format!(
+            "{name} belongs to a service, and a service has a name"
+        ));
+        return mistake.help("write the header [service.NAME]");
+    }
+    let mistake = Mistake::new(format!(
+        "service {} is a section, not {}",
+        quoted(name),
+        kind(value)
+    ));
+    mistake.help("write the header [service.NAME] in single brackets, with its keys below")
+}

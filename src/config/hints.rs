@@ -1,0 +1,408 @@
+//! What to say about a key that does not exist: the words of other superservers, of later
+//! versions, of other sections, and slips of the pen.
+//!
+//! A hint never names a key that would be rejected; a test checks that.
+
+use super::keys::{self, Key, Part};
+use super::words::{one_of, similar};
+
+/// What a word of another world is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// This key of a service, and what is different about it.
+    Key(&'static str, &'static str),
+    /// Nothing yet: what it was about, and what to do until then.
+    Later(&'static str),
+    /// Nothing: why not.
+    Nothing(&'static str),
+}
+
+use Meaning::{Key as Is, Later, Nothing};
+
+const ACCESS: &str =
+    "access by address; until then use a firewall, or put tcpd in front of the program";
+const PER_SOURCE: &str = "limits for each client; max_connections limits the service";
+const RATES: &str = "rates; max_connections limits how many are served at once";
+const SOCKET: &str = "socket options";
+const SOCKET_FILE: &str = "owner and mode of Unix sockets";
+const ARGUMENTS: &str = "the program and its arguments are one array";
+const ADDRESS: &str = "address and port are one string, \"127.0.0.1:79\"";
+
+/// Words, in small letters, with what they are here.
+const WORDS: &[(&str, Meaning)] = &[
+    // xinetd.conf(5)
+    ("server", Is("command", "the first element is the program")),
+    ("server_args", Is("command", ARGUMENTS)),
+    (
+        "socket_type",
+        Is("listen", "datagrams have a prefix, \"udp:69\""),
+    ),
+    (
+        "protocol",
+        Is(
+            "listen",
+            "the protocol is a prefix, \"udp:69\"; TCP needs none",
+        ),
+    ),
+    ("port", Is("listen", "")),
+    ("bind", Is("listen", ADDRESS)),
+    ("interface", Is("listen", ADDRESS)),
+    (
+        "v6only",
+        Is(
+            "listen",
+            "a bare port is IPv4 and IPv6; the prefixes tcp4: and tcp6: choose one",
+        ),
+    ),
+    ("disable", Is("enabled", "disable = yes is enabled = false")),
+    (
+        "disabled",
+        Is("enabled", "disabled = true is enabled = false"),
+    ),
+    ("enable", Is("enabled", "")),
+    ("instances", Is("max_connections", "")),
+    ("groups", Is("supplementary_groups", "")),
+    ("passenv", Is("pass_env", "")),
+    (
+        "type",
+        Is(
+            "builtin",
+            "for type = INTERNAL name the protocol, builtin = \"daytime\"; otherwise leave it out",
+        ),
+    ),
+    ("id", Nothing("the name in [service.NAME] is the id")),
+    ("only_from", Later(ACCESS)),
+    ("no_access", Later(ACCESS)),
+    ("libwrap", Later(ACCESS)),
+    ("access_times", Later("access by time")),
+    ("per_source", Later(PER_SOURCE)),
+    ("cps", Later(RATES)),
+    (
+        "max_load",
+        Nothing("max_connections limits what a service can do to the machine"),
+    ),
+    (
+        "redirect",
+        Later("passing connections on to another address"),
+    ),
+    ("banner", Later("texts for refused clients")),
+    ("banner_success", Later("texts for clients")),
+    ("banner_fail", Later("texts for refused clients")),
+    ("deny_time", Later("bans")),
+    (
+        "log_type",
+        Nothing("the log of all services goes where [server] log says"),
+    ),
+    (
+        "log_on_success",
+        Nothing("every connection is logged, always with its duration and exit status"),
+    ),
+    ("log_on_failure", Nothing("every refusal is logged")),
+    (
+        "flags",
+        Nothing("NAMEINARGS is argv0; the others have no counterpart"),
+    ),
+    ("mdns", Nothing("announcing services is left to avahi")),
+    (
+        "rpc_version",
+        Nothing("Sun RPC services register themselves"),
+    ),
+    (
+        "rpc_number",
+        Nothing("Sun RPC services register themselves"),
+    ),
+    ("rlimit_as", Is("limits", "limits = { as = \"1G\" }")),
+    ("rlimit_cpu", Is("limits", "limits = { cpu = \"10s\" }")),
+    ("rlimit_data", Is("limits", "limits = { data = \"1G\" }")),
+    ("rlimit_stack", Is("limits", "limits = { stack = \"8M\" }")),
+    ("rlimit_files", Is("limits", "limits = { nofile = 256 }")),
+    (
+        "rlimit_rss",
+        Nothing("Linux does not enforce it; limits = { as = \"1G\" } is near to it"),
+    ),
+    // systemd.socket(5), systemd.service(5)
+    ("execstart", Is("command", ARGUMENTS)),
+    (
+        "accept",
+        Is(
+            "wait",
+            "Accept=yes is wait = false, Accept=no is wait = true",
+        ),
+    ),
+    ("listenstream", Is("listen", "")),
+    (
+        "listendatagram",
+        Is(
+            "listen",
+            "datagrams have a prefix, \"udp:69\" or \"unix-dgram:/run/x\"",
+        ),
+    ),
+    (
+        "listensequentialpacket",
+        Is("listen", "with a prefix, \"unix-seqpacket:/run/x\""),
+    ),
+    (
+        "bindipv6only",
+        Is(
+            "listen",
+            "a bare port is IPv4 and IPv6; the prefixes tcp4: and tcp6: choose one",
+        ),
+    ),
+    ("maxconnections", Is("max_connections", "")),
+    ("maxconnectionspersource", Later(PER_SOURCE)),
+    ("triggerlimitburst", Later(RATES)),
+    ("triggerlimitintervalsec", Later(RATES)),
+    ("polllimitburst", Later(RATES)),
+    ("polllimitintervalsec", Later(RATES)),
+    ("ipaddressallow", Later(ACCESS)),
+    ("ipaddressdeny", Later(ACCESS)),
+    ("supplementarygroups", Is("supplementary_groups", "")),
+    ("workingdirectory", Is("directory", "")),
+    ("rootdirectory", Is("chroot", "")),
+    ("environment", Is("env", "env = { NAME = \"value\" }")),
+    ("passenvironment", Is("pass_env", "")),
+    ("nonewprivileges", Is("no_new_privileges", "")),
+    (
+        "standarderror",
+        Is("stderr", "\"client\", \"log\", \"null\" or \"file:/PATH\""),
+    ),
+    (
+        "standardinput",
+        Is(
+            "pass",
+            "standard input is always the socket; \"listen_fds\" passes it as descriptor 3",
+        ),
+    ),
+    (
+        "standardoutput",
+        Is(
+            "pass",
+            "standard output is always the socket; \"listen_fds\" passes it as descriptor 3",
+        ),
+    ),
+    ("limitnofile", Is("limits", "limits = { nofile = 256 }")),
+    ("limitnproc", Is("limits", "limits = { nproc = 64 }")),
+    ("limitcpu", Is("limits", "limits = { cpu = \"10s\" }")),
+    ("limitas", Is("limits", "limits = { as = \"1G\" }")),
+    ("bindtodevice", Later(SOCKET)),
+    ("socketuser", Later(SOCKET_FILE)),
+    ("socketgroup", Later(SOCKET_FILE)),
+    ("socketmode", Later(SOCKET_FILE)),
+    // words that come to mind
+    ("program", Is("command", ARGUMENTS)),
+    ("exec", Is("command", ARGUMENTS)),
+    ("executable", Is("command", ARGUMENTS)),
+    ("path", Is("command", ARGUMENTS)),
+    ("cmd", Is("command", "")),
+    ("run", Is("command", "")),
+    ("args", Is("command", ARGUMENTS)),
+    ("arguments", Is("command", ARGUMENTS)),
+    ("argv", Is("command", ARGUMENTS)),
+    (
+        "internal",
+        Is("builtin", "name the protocol, builtin = \"daytime\""),
+    ),
+    ("address", Is("listen", ADDRESS)),
+    ("addr", Is("listen", ADDRESS)),
+    ("host", Is("listen", ADDRESS)),
+    ("ip", Is("listen", ADDRESS)),
+    ("ports", Is("listen", "")),
+    ("socket", Is("listen", "a Unix socket is \"unix:/run/x\"")),
+    ("unix", Is("listen", "a Unix socket is \"unix:/run/x\"")),
+    ("udp", Is("listen", "the protocol is a prefix, \"udp:69\"")),
+    ("tcp", Is("listen", "")),
+    ("nowait", Is("wait", "nowait is wait = false")),
+    ("uid", Is("user", "a number is a user id")),
+    ("gid", Is("group", "a number is a group id")),
+    ("cwd", Is("directory", "")),
+    ("chdir", Is("directory", "")),
+    ("workdir", Is("directory", "")),
+    ("working_directory", Is("directory", "")),
+    ("root", Is("chroot", "")),
+    ("priority", Is("nice", "")),
+    ("rlimits", Is("limits", "")),
+    ("ulimit", Is("limits", "")),
+    ("nofile", Is("limits", "limits = { nofile = 256 }")),
+    ("nproc", Is("limits", "limits = { nproc = 64 }")),
+    ("comment", Is("description", "")),
+    (
+        "name",
+        Nothing("the name is part of the header, [service.NAME]"),
+    ),
+    ("max_clients", Is("max_connections", "")),
+    ("max_child", Is("max_connections", "")),
+    ("max_children", Is("max_connections", "")),
+    (
+        "limit",
+        Is("max_connections", "or limits, for the program's resources"),
+    ),
+    ("concurrency", Is("max_connections", "")),
+    ("timeout", Later("time limits for connections")),
+    ("tls", Later("TLS")),
+    // what later versions are to know
+    ("backlog", Later(SOCKET)),
+    ("nodelay", Later(SOCKET)),
+    ("keepalive", Later(SOCKET)),
+    ("freebind", Later(SOCKET)),
+    ("bind_device", Later(SOCKET)),
+    ("socket_user", Later(SOCKET_FILE)),
+    ("socket_group", Later(SOCKET_FILE)),
+    ("socket_mode", Later(SOCKET_FILE)),
+    ("oom_score_adj", Later("the out-of-memory score")),
+    (
+        "when_full",
+        Later("a choice; clients of a full service wait in the kernel's queue"),
+    ),
+    ("max_per_source", Later(PER_SOURCE)),
+    ("source_prefix", Later(PER_SOURCE)),
+    ("rate", Later(RATES)),
+    ("rate_per_source", Later(RATES)),
+    ("allow", Later(ACCESS)),
+    ("deny", Later(ACCESS)),
+    ("exempt", Later(ACCESS)),
+    ("hours", Later("access by time")),
+    ("refusal", Later("texts for refused clients")),
+    ("stdio", Later("pipes and terminals in place of the socket")),
+    ("newline", Later("changing line ends")),
+    ("control", Later("a control socket")),
+];
+
+/// What to say about a key that `part` does not have.
+pub(super) fn hint(name: &str, part: Part) -> String {
+    let word = name.to_lowercase().replace('-', "_");
+    if let Some(key) = keys::find(&word, part) {
+        return format!("did you mean {}?", key.name);
+    }
+    if let Some(key) = keys::KEYS.iter().find(|key| key.name == word) {
+        return elsewhere(key, part);
+    }
+    if let Some((_, meaning)) = WORDS.iter().find(|(known, _)| *known == word) {
+        return explain(*meaning, part);
+    }
+    match similar(name, keys::keys_of(part).map(|key| key.name)) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("{} takes {}", part.header(), one_of(names(part))),
+    }
+}
+
+fn names(part: Part) -> Vec<&'static str> {
+    let mut names: Vec<&str> = keys::keys_of(part).map(|key| key.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// A key that exists, but in another section.
+fn elsewhere(key: &Key, part: Part) -> String {
+    match (key.belongs_in(Part::Service), part) {
+        (true, Part::Defaults) => format!(
+            "{} is a service's own: write it in each [service.NAME]",
+            key.name
+        ),
+        (true, _) => format!("{} belongs in [service.NAME]", key.name),
+        (false, _) => format!("{} belongs in [server], in the main file", key.name),
+    }
+}
+
+fn explain(meaning: Meaning, part: Part) -> String {
+    match meaning {
+        Is(name, note) => {
+            let home = match keys::find(name, part) {
+                Some(_) => String::new(),
+                None => " in [service.NAME]".to_owned(),
+            };
+            let Some(key) = keys::find(name, Part::Service) else {
+                return String::new();
+            };
+            let note = if note.is_empty() {
+                format!("for example {}", key.example)
+            } else {
+                note.to_owned()
+            };
+            format!("here this is {name}{home}: {note}")
+        }
+        Later(what) => format!("this version does not offer {what}"),
+        Nothing(why) => format!("leave it out: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_never_names_a_key_that_would_be_rejected() {
+        for (word, meaning) in WORDS {
+            if let Is(name, _) = meaning {
+                assert!(
+                    keys::find(name, Part::Service).is_some(),
+                    "{word} names {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_other_worlds_are_there_once_and_no_keys_of_ours() {
+        let mut seen = std::collections::HashSet::new();
+        for (word, _) in WORDS {
+            assert!(seen.insert(word), "{word} twice");
+            assert!(keys::find(word, Part::Service).is_none(), "{word} is a key");
+            assert_eq!(*word, word.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn each_way_to_miss_a_key_has_its_hint() {
+        let hints = [
+            ("comand", Part::Service, "did you mean command?"),
+            (
+                "Max-Connections",
+                Part::Defaults,
+                "did you mean max_connections?",
+            ),
+            (
+                "port",
+                Part::Service,
+                "here this is listen: for example listen = [13, \"udp:127.0.0.1:13\"]",
+            ),
+            (
+                "ExecStart",
+                Part::Service,
+                "here this is command: the program and its arguments are one array",
+            ),
+            (
+                "uid",
+                Part::Server,
+                "here this is user in [service.NAME]: a number is a user id",
+            ),
+            (
+                "name",
+                Part::Service,
+                "leave it out: the name is part of the header, [service.NAME]",
+            ),
+            (
+                "when_full",
+                Part::Service,
+                "this version does not offer a choice; clients of a full service wait in the kernel's queue",
+            ),
+            (
+                "listen",
+                Part::Defaults,
+                "listen is a service's own: write it in each [service.NAME]",
+            ),
+            (
+                "log",
+                Part::Service,
+                "log belongs in [server], in the main file",
+            ),
+            (
+                "colour",
+                Part::Server,
+                "[server] takes include, log, log_format, max_connections, max_worker_connections or worker_user",
+            ),
+        ];
+        for (name, part, expected) in hints {
+            assert_eq!(hint(name, part), expected);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Every key of `services.toml`: the one list that the reader, its hints and the manual share.
+//!
+//! A test proves that the reader asks for exactly these keys, and that every example is right.
+
+/// A key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it may be written.
+    pub section: Section,
+    /// Whether it means nothing to a built-in service.
+    pub is_for_programs: bool,
+    /// What it takes, in words that follow "takes".
+    pub takes: &'static str,
+    /// What holds without it, in words.
+    pub default: &'static str,
+    /// What it does: a paragraph.
+    pub help: &'static str,
+    /// A line that could stand in a table.
+    pub example: &'static str,
+}
+
+/// Where a key may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// `[server]`.
+    Server,
+    /// `[service.NAME]`.
+    Service,
+    /// `[service.NAME]`, and `[defaults]` for all services that it applies to.
+    ServiceOrDefaults,
+}
+
+/// A part of the table with keys of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `[server]`.
+    Server,
+    /// `[defaults]`.
+    Defaults,
+    /// `[service.NAME]`.
+    Service,
+}
+
+impl Key {
+    /// Whether it may be written there.
+    pub fn belongs_in(&self, part: Part) -> bool {
+        match part {
+            Part::Server => self.section == Section::Server,
+            Part::Defaults => self.section == Section::ServiceOrDefaults,
+            Part::Service => self.section != Section::Server,
+        }
+    }
+}
+
+impl Part {
+    /// Its header.
+    pub fn header(self) -> &'static str {
+        match self {
+            Part::Server => "[server]",
+            Part::Defaults => "[defaults]",
+            Part::Service => "[service.NAME]",
+        }
+    }
+}
+
+/// The keys that may be written there.
+pub fn keys_of(part: Part) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.belongs_in(part))
+}
+
+/// The key of this name there.
+pub fn find(name: &str, part: Part) -> Option<&'static Key> {
+    keys_of(part).find(|key| key.name == name)
+}
+
+const fn server(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        section: Section::Server,
+        is_for_programs: false,
+        takes,
+        default,
+        help,
+        example,
+    }
+}
+
+const fn service(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        section: Section::Service,
+        is_for_programs: false,
+        takes,
+        default,
+        help,
+        example,
+    }
+}
+
+const fn any(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        section: Section::ServiceOrDefaults,
+        is_for_programs: false,
+        takes,
+        default,
+        help,
+        example,
+    }
+}
+
+const fn program(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        is_for_programs: true,
+        ..any(name, takes, default, example, help)
+    }
+}
+
+/// All keys, in the order of the manual.
+pub const KEYS: &[Key] = &[
+    server(
+        "include",
+        "a file name pattern, or an array of them",
+        "no other files",
+        r#"include = ["services.d/*.toml"]"#,
+        "Reads the services in these files too. A name is relative to the directory of the table; * and ? \
+         stand for any characters in its last part. Only regular files whose names end in .toml and do not \
+         begin with a dot are read, in the order of their names. They may contain [service.NAME] sections only.",
+    ),
+    server(
+        "log",
+        "\"stderr\" or \"file:/PATH\"",
+        "\"stderr\"",
+        r#"log = "file:/var/log/oxinetd.log""#,
+        "Where the log goes: to standard error (which systemd keeps in its journal), or to a file that is \
+         opened again on SIGUSR1.",
+    ),
+    server(
+        "log_format",
+        "\"text\" or \"json\"",
+        "\"text\"",
+        r#"log_format = "json""#,
+        "How a line of the log is written: as words for people, or as a JSON object for programs.",
+    ),
+    server(
+        "max_connections",
+        "an integer from 1 to 1000000",
+        "10000",
+        "max_connections = 10000",
+        "Programs that may run at the same time, over all services. What comes beyond waits in the kernel's queue.",
+    ),
+    server(
+        "max_worker_connections",
+        "an integer from 1 to 1000000",
+        "4096",
+        "max_worker_connections = 4096",
+        "Connections that all built-in services together may hold at the same time.",
+    ),
+    server(
+        "worker_user",
+        "a user name in quotes, or a user id",
+        "\"oxinetd\"",
+        r#"worker_user = "oxinetd""#,
+        "The user that the built-in services run as. Give it a user of its own: whoever has the same user id \
+         can kill it. Where the user does not exist, the unassigned id 65533 is used.",
+    ),
+    service(
+        "listen",
+        "a port, an address in quotes, or an array of them",
+        "none: every service needs one",
+        r#"listen = [13, "udp:127.0.0.1:13"]"#,
+        "Where clients find the service: a port (on all IPv4 and IPv6 addresses of the host), its name from \
+         /etc/services, \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"HOST:PORT\", or \"unix:/PATH\". TCP unless a prefix says \
+         otherwise: tcp: tcp4: tcp6: udp: udp4: udp6: unix: unix-dgram: unix-seqpacket:. A Unix socket that \
+         begins with @ is an abstract one. Port 0 lets the kernel choose.",
+    ),
+    service(
+        "command",
+        "an array: the program's absolute path, then its arguments",
+        "none: a service has either this or builtin",
+        r#"command = ["/usr/sbin/in.fingerd", "-w"]"#,
+        "The program that serves a client. Each argument is an element of its own; there is no shell.",
+    ),
+    service(
+        "builtin",
+        "\"echo\", \"discard\", \"chargen\", \"daytime\" or \"time\"",
+        "none: a service has either this or command",
+        r#"builtin = "daytime""#,
+        "A protocol that oxinetd speaks itself, in its unprivileged worker process.",
+    ),
+    Key {
+        is_for_programs: true,
+        ..service(
+            "argv0",
+            "a string",
+            "the program's path",
+            r#"argv0 = "in.fingerd""#,
+            "The name that the program is told it was called by (its argument 0). tcpd and multi-call programs \
+             decide by it what to do.",
+        )
+    },
+    any(
+        "enabled",
+        "true or false",
+        "true",
+        "enabled = false",
+        "Whether the service is offered. A service that is not is still checked.",
+    ),
+    service(
+        "description",
+        "a string",
+        "none",
+        r#"description = "Who is logged in here""#,
+        "A sentence for people about what the service is.",
+    ),
+    service(
+        "override",
+        "true or false",
+        "false",
+        "override = true",
+        "In an included file: this entry takes the place of the one of the same name that came before it. Without \
+         it, a name that comes twice is a mistake.",
+    ),
+    any(
+        "max_connections",
+        "an integer from 1 to 1000000",
+        "128",
+        "max_connections = 40",
+        "Connections that the service may have at the same time (for wait = true: programs). What comes beyond \
+         waits in the kernel's queue.",
+    ),
+    program(
+        "wait",
+        "true or false",
+        "true for datagrams (udp:, unix-dgram:), else false",
+        "wait = true",
+        "Whether the program is given the listening socket itself, and accepts all clients or reads all datagrams \
+         until it ends. Otherwise oxinetd accepts and starts one program for each connection.",
+    ),
+    program(
+        "pass",
+        "\"stdio\" or \"listen_fds\"",
+        "\"stdio\"",
+        r#"pass = "listen_fds""#,
+        "How the program is given its socket: as standard input and output, or as descriptor 3 and up by systemd's \
+         protocol, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.",
+    ),
+    program(
+        "stderr",
+        "\"client\", \"log\", \"null\" or \"file:/PATH\"",
+        "\"client\"; \"log\" for pass = \"listen_fds\"",
+        r#"stderr = "log""#,
+        "Where the program's standard error goes: to the client, line by line to oxinetd's log, nowhere, or to the \
+         end of a file.",
+    ),
+    program(
+        "user",
+        "a user name in quotes, or a user id",
+        "\"nobody\"; whoever started oxinetd, unless that was root",
+        r#"user = "www-data""#,
+        "Whom the program runs as. Text is always a name and a number always an id. Only root may choose. A service \
+         with a user of its own takes neither group nor supplementary_groups from [defaults].",
+    ),
+    program(
+        "group",
+        "a group name in quotes, or a group id",
+        "the user's group",
+        r#"group = "mail""#,
+        "The program's primary group.",
+    ),
+    program(
+        "supplementary_groups",
+        "an array of group names in quotes, or group ids",
+        "the user's groups",
+        r#"supplementary_groups = ["mail", 1000]"#,
+        "The program's other groups: exactly these. [] is none.",
+    ),
+    program(
+        "umask",
+        "octal digits in quotes, from \"000\" to \"777\"",
+        "\"022\"",
+        r#"umask = "027""#,
+        "Permissions that files made by the program do not get.",
+    ),
+    program(
+        "nice",
+        "an integer from -20 to 19",
+        "the server's own",
+        "nice = 10",
+        "The program's priority: the higher, the more it leaves to others. Only root may go below 0.",
+    ),
+    program(
+        "directory",
+        "an absolute path",
+        "\"/\"",
+        r#"directory = "/srv/www""#,
+        "The directory that the program starts in; inside chroot where that is set.",
+    ),
+    program(
+        "chroot",
+        "an absolute path",
+        "none",
+        r#"chroot = "/srv/jail""#,
+        "The directory that is / for the program. Its path, directory and libraries are looked for there. Needs root.",
+    ),
+    program(
+        "env",
+        "a table of strings",
+        "no other variables",
+        r#"env = { TZ = "UTC" }"#,
+        "Environment variables for the program, besides PATH, USER and the like and those that tell of the \
+         connection. Those of [defaults] hold too, unless the service sets the same names.",
+    ),
+    program(
+        "pass_env",
+        "an array of variable names",
+        "none",
+        r#"pass_env = ["LC_TIME"]"#,
+        "Variables of the server's own environment that the program gets, where they are set. Those in env win.",
+    ),
+    program(
+        "no_new_privileges",
+        "true or false",
+        "true, unless the user is root",
+        "no_new_privileges = false",
+        "Whether setuid bits are void for the program and all that it starts. Programs like su and sudo need false.",
+    ),
+    program(
+        "limits",
+        "a table of limits",
+        "the server's own",
+        r#"limits = { nofile = 256, cpu = "10s", as = ["1G", "2G"], core = 0 }"#,
+        "Resource limits: as, core, data, fsize, memlock and stack in bytes (\"64K\", \"1G\"), cpu in seconds \
+         (\"10s\", \"1m\"), nofile and nproc in numbers; \"unlimited\", or an array of the soft and the hard limit. \
+         Those of [defaults] hold too, unless the service sets the same ones.",
+    ),
+];

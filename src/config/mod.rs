@@ -1,0 +1,266 @@
+//! Text to [`Table`], or to every mistake in it.
+//!
+//! A table goes through these stages, each of which collects mistakes and goes on: a [`file`] is read
+//! once; [`syntax`] makes a tree with places; [`document`], [`entry`] and [`server`] take from it
+//! what they know, by the list in [`keys`]; [`resolve`] and [`program`] apply the defaults and ask
+//! the machine ([`address`], [`identity`], [`presence`]); [`overlap`] compares the sockets.
+//!
+//! Everything here may block (files, NSS, DNS), so the supervisor runs it in a child, the
+//! [`loader`]. Nothing here binds, starts or changes anything.
+
+mod address;
+mod command_line;
+mod document;
+mod entry;
+mod explain;
+mod file;
+mod hints;
+mod host;
+mod identity;
+mod include;
+pub mod keys;
+mod limits;
+mod listen;
+pub mod loader;
+mod mistake;
+mod overlap;
+mod presence;
+mod program;
+mod reader;
+mod resolve;
+mod server;
+mod snippet;
+mod source;
+mod syntax;
+mod value;
+mod words;
+
+pub use command_line::{CommandLine, for_command_line};
+pub use host::Host;
+pub use mistake::{Mistake, Mistakes, Place};
+pub use source::Source;
+
+use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
+use document::{Document, Role, ServiceEntry};
+use overlap::Claim;
+use resolve::Resolver;
+use server::ServerEntry;
+use std::collections::HashMap;
+use std::path::Path;
+
+const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
+const DEFAULT_MAX_WORKER_CONNECTIONS: u32 = 4096;
+
+/// A duration as the table writes it, `30s`, `5m` or `1h30m`; for options that take one.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    value::seconds(text).map(std::time::Duration::from_secs)
+}
+
+/// A table that can be served.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The table.
+    pub table: Table,
+    /// What may be wrong all the same, in the order of the text.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads and resolves a table with its includes, or says everything that is wrong with it.
+pub fn load(path: &Path, host: &Host) -> Result<Loaded, Mistakes> {
+    let files = Files::read(path, host)?;
+    let mut mistakes = files.mistakes;
+    let mut warnings = files.warnings;
+    let services = merge(files.services, &mut mistakes);
+    let mut resolver = Resolver::new(host, &files.main.defaults);
+    let is_whole = files.is_whole && mistakes.is_empty();
+    if is_whole
+        && !services
+            .iter()
+            .any(|service| resolver.is_enabled(&service.entry))
+    {
+        mistakes.push(nothing_to_serve(services.is_empty()).at(&files.place));
+    }
+    let table = resolve(&mut resolver, &files.main.server, &services);
+    mistakes.append(&mut resolver.mistakes);
+    warnings.append(&mut resolver.warnings);
+    finish(table, mistakes, warnings)
+}
+
+/// What all files of a table say.
+struct Files {
+    main: Document,
+    place: Place,
+    services: Vec<(Role, ServiceEntry)>,
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+    is_whole: bool,
+}
+
+impl Files {
+    fn read(path: &Path, host: &Host) -> Result<Files, Mistakes> {
+        let opened = file::read(path, 0, host)?;
+        let mut main = document::read(&opened.source, Role::Main);
+        let services = main
+            .services
+            .drain(..)
+            .map(|service| (Role::Main, service))
+            .collect();
+        let mut files = Files {
+            place: Place::File(opened.source.clone()),
+            services,
+            mistakes: opened.mistakes,
+            warnings: opened.warnings,
+            is_whole: main.is_whole,
+            main,
+        };
+        files.mistakes.append(&mut files.main.mistakes);
+        files.include(path, opened.inode, host);
+        Ok(files)
+    }
+
+    fn include(&mut self, path: &Path, main: (u64, u64), host: &Host) {
+        let base = path.parent().unwrap_or(Path::new(""));
+        let mut seen = vec![main];
+        for pattern in self.main.server.include.clone().unwrap_or_default() {
+            match include::expand(&pattern, base) {
+                Ok(paths) => paths
+                    .iter()
+                    .for_each(|path| self.add(path, host, &mut seen)),
+                Err(mistake) => self.mistakes.push(mistake),
+            }
+        }
+    }
+
+    /// Reads an included file, unless it was read before: patterns may overlap.
+    fn add(&mut self, path: &Path, host: &Host, seen: &mut Vec<(u64, u64)>) {
+        let opened = match file::read(path, seen.len() as u32, host) {
+            Ok(opened) if seen.contains(&opened.inode) => return,
+            Ok(opened) => opened,
+            Err(mistakes) => return self.mistakes.extend(mistakes.0),
+        };
+        seen.push(opened.inode);
+        let document = document::read(&opened.source, Role::Included);
+        self.mistakes.extend(opened.mistakes);
+        self.mistakes.extend(document.mistakes);
+        self.warnings.extend(opened.warnings);
+        self.is_whole &= document.is_whole;
+        self.services.extend(
+            document
+                .services
+                .into_iter()
+                .map(|service| (Role::Included, service)),
+        );
+    }
+}
+
+/// One entry for each name: the last one, if it says so.
+fn merge(services: Vec<(Role, ServiceEntry)>, mistakes: &mut Vec<Mistake>) -> Vec<ServiceEntry> {
+    let mut merged: Vec<Option<ServiceEntry>> = Vec::new();
+    let mut indices: HashMap<String, usize> = HashMap::new();
+    for (role, service) in services {
+        let overrides = service
+            .entry
+            .overrides
+            .as_ref()
+            .filter(|overrides| overrides.value);
+        if let (Role::Main, Some(overrides)) = (role, overrides) {
+            let mistake = Mistake::new(
+                "override = true means nothing in the main file: no entry comes before",
+            );
+            mistakes.push(
+                mistake
+                    .at(&overrides.place)
+                    .help("leave it out: it is for included files"),
+            );
+        }
+        if let Some(first) = indices.insert(service.name.clone(), merged.len()) {
+            let first = merged[first].take();
+            if let (None, Some(first)) = (overrides, first) {
+                let message = format!("service {} is here for the second time", service.name);
+                let mistake = Mistake::new(message)
+                    .at(&service.place)
+                    .note("the first is at", &first.place);
+                mistakes.push(
+                    mistake.help("rename one, or write override = true here to replace the first"),
+                );
+            }
+        }
+        merged.push(Some(service));
+    }
+    merged.into_iter().flatten().collect()
+}
+
+fn nothing_to_serve(is_empty: bool) -> Mistake {
+    match is_empty {
+        true => Mistake::new("this table has no service")
+            .help("add one:\n[service.daytime]\nlisten = 13\nbuiltin = \"daytime\""),
+        false => Mistake::new("no service in this table is enabled")
+            .help("take enabled = false out of one of them, or out of [defaults]"),
+    }
+}
+
+/// The table, as far as there is one: without the services that have mistakes.
+fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntry]) -> Table {
+    let mut services: Vec<Service> = Vec::new();
+    let mut sockets: Vec<(&ServiceEntry, Vec<Endpoint>)> = Vec::new();
+    for written in written.iter().filter(|written| !written.is_partial) {
+        let endpoints = resolver.endpoints(written);
+        if let Some(endpoints) = endpoints
+            .clone()
+            .filter(|_| resolver.is_enabled(&written.entry))
+        {
+            sockets.push((written, endpoints));
+        }
+        services.extend(resolver.service(written, endpoints));
+    }
+    resolver.mistakes.extend(overlaps(&sockets));
+    let needs_worker = services
+        .iter()
+        .any(|service| service.enabled && matches!(service.action, Action::Builtin(_)));
+    let worker = resolver
+        .identities
+        .worker(server.worker_user.as_ref(), needs_worker);
+    let server = Server {
+        log: server.log.clone().unwrap_or(LogSink::Stderr),
+        log_format: server.log_format.unwrap_or(LogFormat::Text),
+        max_connections: server.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
+        max_worker_connections: server
+            .max_worker_connections
+            .unwrap_or(DEFAULT_MAX_WORKER_CONNECTIONS),
+        worker: resolver.keep(worker).flatten(),
+    };
+    let (identities, mut warnings) = resolver.identities.take();
+    resolver.warnings.append(&mut warnings);
+    Table {
+        server,
+        identities,
+        services,
+    }
+}
+
+fn overlaps(sockets: &[(&ServiceEntry, Vec<Endpoint>)]) -> Vec<Mistake> {
+    let mut claims = Vec::new();
+    for (service, endpoints) in sockets {
+        let elements = service.entry.listen.as_deref().unwrap_or_default();
+        claims.extend(endpoints.iter().map(|endpoint| Claim {
+            service: &service.name,
+            endpoint,
+            place: &elements[usize::from(endpoint.entry)].place,
+        }));
+    }
+    overlap::find(&claims)
+}
+
+fn finish(
+    table: Table,
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+) -> Result<Loaded, Mistakes> {
+    match mistakes.is_empty() {
+        true => Ok(Loaded {
+            table,
+            warnings: Mistakes(warnings).sorted().0,
+        }),
+        false => Err(Mistakes(mistakes).sorted()),
+    }
+}

@@ -1,0 +1,236 @@
+//! From what a service's entry says to what it means, with the defaults and the machine.
+
+use super::address;
+use super::document::ServiceEntry;
+use super::entry::Entry;
+use super::host::Host;
+use super::identity::Identities;
+use super::keys::KEYS;
+use super::mistake::{Located, Mistake, Mistakes, Place, all};
+use crate::table::{Action, Endpoint, Pass, Service, Stderr};
+
+const DEFAULT_MAX_CONNECTIONS: u32 = 128;
+
+/// Resolves services one after the other, and collects what is wrong with them.
+pub(super) struct Resolver<'h> {
+    pub(super) host: &'h Host,
+    pub(super) defaults: &'h Entry,
+    pub(super) identities: Identities<'h>,
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) warnings: Vec<Mistake>,
+}
+
+/// How a program is given its sockets.
+struct Transfer {
+    wait: bool,
+    pass: Pass,
+    stderr: Stderr,
+}
+
+impl<'h> Resolver<'h> {
+    pub(super) fn new(host: &'h Host, defaults: &'h Entry) -> Resolver<'h> {
+        let identities = Identities::new(host);
+        Resolver {
+            host,
+            defaults,
+            identities,
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Whether a service is offered at all.
+    pub(super) fn is_enabled(&self, entry: &Entry) -> bool {
+        entry.enabled.or(self.defaults.enabled).unwrap_or(true)
+    }
+
+    /// Where a service listens.
+    pub(super) fn endpoints(&mut self, written: &ServiceEntry) -> Option<Vec<Endpoint>> {
+        let entry = &written.entry;
+        if !entry.has("listen") {
+            let mistake = Mistake::new(format!(
+                "service {} does not say where it listens",
+                written.name
+            ));
+            self.mistakes
+                .push(mistake.at(&written.place).help("for example: listen = 79"));
+        }
+        let elements = entry.listen.as_ref()?.iter().zip(0..);
+        let endpoints = all(elements.map(|(wanted, index)| address::resolve(wanted, index)));
+        Some(self.keep(endpoints)?.concat())
+    }
+
+    /// The service, unless something is wrong with it.
+    pub(super) fn service(
+        &mut self,
+        written: &ServiceEntry,
+        endpoints: Option<Vec<Endpoint>>,
+    ) -> Option<Service> {
+        let entry = &written.entry;
+        let before = self.mistakes.len();
+        let enabled = self.is_enabled(entry);
+        self.check_action(written);
+        let (action, unavailable, transfer) = match &entry.builtin {
+            Some(builtin) => (Action::Builtin(builtin.value), None, NO_TRANSFER),
+            None => {
+                let transfer = self.transfer(entry);
+                let (program, unavailable) = self.program(entry, enabled)?;
+                (Action::Exec(program), unavailable, transfer)
+            }
+        };
+        if self.mistakes.len() > before {
+            return None;
+        }
+        Some(Service {
+            name: written.name.clone(),
+            description: entry.description.clone(),
+            enabled,
+            unavailable,
+            endpoints: endpoints?,
+            action,
+            wait: transfer.wait,
+            pass: transfer.pass,
+            stderr: transfer.stderr,
+            max_connections: entry
+                .max_connections
+                .or(self.defaults.max_connections)
+                .unwrap_or(DEFAULT_MAX_CONNECTIONS),
+        })
+    }
+
+    /// A service does one thing, and its keys are about that.
+    fn check_action(&mut self, written: &ServiceEntry) {
+        let entry = &written.entry;
+        match (entry.place_of("command"), entry.place_of("builtin")) {
+            (Some(command), Some(builtin)) => {
+                let (first, second) = in_order(command, builtin);
+                let mistake = Mistake::new("a service has either a command or a builtin, not both")
+                    .at(second);
+                self.mistakes.push(
+                    mistake
+                        .note("the other is at", first)
+                        .help("leave one of them out"),
+                );
+            }
+            (None, None) => {
+                let message = format!("service {} does not say what it does", written.name);
+                let help = "write command = [\"/PATH/OF/PROGRAM\"], or builtin = \"daytime\" or another protocol";
+                self.mistakes
+                    .push(Mistake::new(message).at(&written.place).help(help));
+            }
+            (None, Some(_)) => self.check_builtin(entry),
+            (Some(_), None) => {}
+        }
+    }
+
+    fn check_builtin(&mut self, entry: &Entry) {
+        for key in KEYS.iter().filter(|key| key.is_for_programs) {
+            if let Some(place) = entry.place_of(key.name) {
+                let mistake =
+                    Mistake::new(format!("{} means nothing to a built-in service", key.name))
+                        .at(place);
+                self.mistakes
+                    .push(mistake.help("leave it out: it is for services with a command"));
+            }
+        }
+    }
+
+    fn transfer(&mut self, entry: &Entry) -> Transfer {
+        let pass = entry
+            .pass
+            .as_ref()
+            .or(self.defaults.pass.as_ref())
+            .map_or(Pass::Stdio, |pass| pass.value);
+        let wait = self.wait(entry);
+        Transfer {
+            wait,
+            pass,
+            stderr: self.stderr(entry, pass),
+        }
+    }
+
+    fn wait(&mut self, entry: &Entry) -> bool {
+        let listeners = entry.listen.as_deref().unwrap_or_default();
+        let datagrams = listeners
+            .iter()
+            .find(|wanted| !wanted.value.transport.is_connected());
+        let connections = listeners
+            .iter()
+            .find(|wanted| wanted.value.transport.is_connected());
+        let Some(datagrams) = datagrams else {
+            return entry
+                .wait
+                .as_ref()
+                .or(self.defaults.wait.as_ref())
+                .is_some_and(|wait| wait.value);
+        };
+        let is_default = self.defaults.wait.as_ref().is_some_and(|wait| wait.value);
+        match (&entry.wait, connections) {
+            (Some(wait), _) if !wait.value => {
+                self.mistakes.push(nowait_datagrams(wait, &datagrams.place))
+            }
+            (None, Some(connections)) if !entry.has("wait") && !is_default => {
+                self.mistakes
+                    .push(mixed(&connections.place, &datagrams.place));
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn stderr(&mut self, entry: &Entry, pass: Pass) -> Stderr {
+        let is_possible = |stderr: &Stderr| pass == Pass::Stdio || *stderr != Stderr::Client;
+        if let Some(stderr) = &entry.stderr {
+            if !is_possible(&stderr.value) {
+                let mistake =
+                    Mistake::new("stderr = \"client\" does not go with pass = \"listen_fds\"")
+                        .at(&stderr.place);
+                let help = "the program has no client as standard input and output: write \"log\", \"null\" or \"file:/PATH\"";
+                self.mistakes.push(mistake.help(help));
+            }
+            return stderr.value.clone();
+        }
+        let default = self.defaults.stderr.as_ref().map(|stderr| &stderr.value);
+        let usual = match pass {
+            Pass::Stdio => Stderr::Client,
+            Pass::ListenFds => Stderr::Log,
+        };
+        default
+            .filter(|stderr| is_possible(stderr))
+            .cloned()
+            .unwrap_or(usual)
+    }
+
+    /// Notes what is wrong, and goes on.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Mistakes>) -> Option<T> {
+        result
+            .map_err(|mistakes| self.mistakes.extend(mistakes.0))
+            .ok()
+    }
+}
+
+/// A built-in service is given nothing.
+const NO_TRANSFER: Transfer = Transfer {
+    wait: false,
+    pass: Pass::Stdio,
+    stderr: Stderr::Null,
+};
+
+fn in_order<'p>(a: &'p Place, b: &'p Place) -> (&'p Place, &'p Place) {
+    if a.rank() <= b.rank() { (a, b) } else { (b, a) }
+}
+
+fn nowait_datagrams(wait: &Located<bool>, datagrams: &Place) -> Mistake {
+    Mistake::new("wait = false does not go with datagrams, which have no connection to hand over")
+        .at(&wait.place)
+        .note("they are at", datagrams)
+        .help("leave wait out: the program is given the socket and reads the datagrams itself")
+}
+
+fn mixed(connections: &Place, datagrams: &Place) -> Mistake {
+    let (first, second) = in_order(connections, datagrams);
+    Mistake::new("connections and datagrams are passed to programs in different ways")
+        .at(second)
+        .note("the other kind is at", first)
+        .help("split this service in two entries, one for each kind")
+}

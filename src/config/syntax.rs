@@ -1,0 +1,110 @@
+//! TOML's own rules: text to a tree with places, and what is not TOML.
+//!
+//! The parser goes on after a mistake but loses what follows some of them, so the lines that are
+//! wrong are blanked and the rest is parsed again: mistakes elsewhere are found in the same run.
+
+use super::explain::{self, Kind};
+use super::mistake::{Mistake, Place};
+use super::source::Source;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::de::{DeTable, Error};
+
+/// Beyond this size only the first mistake is looked for: millions of them would cost memory.
+const LARGE: usize = 1 << 20;
+
+/// How often lines are blanked before we give up on the rest.
+const ROUNDS: usize = 8;
+
+/// What is wrong with a text, as TOML.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) mistakes: Vec<Mistake>,
+    /// Lines (from 0) that say nothing: whatever else is found on them is not to be believed.
+    pub(super) bad_lines: BTreeSet<usize>,
+}
+
+/// Parses a file and hands the tree to `walk`, with the findings, unless too little of it could be
+/// understood. Keys on bad lines are not in the tree.
+pub(super) fn parse(source: &Arc<Source>, walk: impl FnOnce(&DeTable, &Findings)) -> Findings {
+    let mut findings = Findings::default();
+    if let Some(mistake) = explain::foreign_format(source) {
+        if !parse_once(source.text()).1.is_empty() {
+            findings.mistakes.push(mistake);
+            return findings;
+        }
+    }
+    let mut text = source.text().to_owned();
+    for round in 0..ROUNDS {
+        let (table, errors) = parse_once(&text);
+        let errors: Vec<(Kind, Range<usize>)> = errors.iter().map(explain::classify).collect();
+        let is_certain = round == 0 || errors.iter().all(|(kind, _)| kind.keeps_structure());
+        if is_certain {
+            findings.report(source, &errors);
+        }
+        if !errors
+            .iter()
+            .all(|(kind, span)| kind.keeps_structure() && !is_header(source, span))
+        {
+            break;
+        }
+        if errors.iter().all(|(kind, _)| kind.keeps_meaning()) {
+            walk(&table, &findings);
+            break;
+        }
+        drop(table);
+        text = blank(source, &findings.bad_lines);
+    }
+    findings
+}
+
+fn parse_once(text: &str) -> (DeTable<'_>, Vec<Error>) {
+    if text.len() > LARGE {
+        return match DeTable::parse(text) {
+            Ok(table) => (table.into_inner(), Vec::new()),
+            Err(error) => (DeTable::new(), vec![error]),
+        };
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    (table.into_inner(), errors)
+}
+
+impl Findings {
+    /// One mistake a line: what follows the first is mostly its echo.
+    fn report(&mut self, source: &Arc<Source>, errors: &[(Kind, Range<usize>)]) {
+        let mut errors: Vec<_> = errors.iter().collect();
+        errors.sort_by_key(|(kind, span)| (!kind.hides_others(), span.start));
+        for (kind, span) in errors {
+            let (place, mistake) = explain::explain(source, *kind, span);
+            let fresh = self.bad_lines.insert(source.line_of(place.start));
+            if fresh {
+                self.mistakes
+                    .push(mistake.at(&Place::Text(source.clone(), place)));
+            }
+            if kind.hides_others() {
+                break;
+            }
+        }
+    }
+
+    /// Whether a line in this part of the text is bad.
+    pub(super) fn touch(&self, source: &Source, part: Range<usize>) -> bool {
+        let lines = source.line_of(part.start)..=source.line_of(part.end);
+        self.bad_lines.range(lines).next().is_some()
+    }
+}
+
+/// A header that is wrong: we do not know whose the keys below it are.
+fn is_header(source: &Source, span: &Range<usize>) -> bool {
+    source.spot(span).text.trim_start().starts_with('[')
+}
+
+/// The text with spaces in place of these lines.
+fn blank(source: &Source, lines: &BTreeSet<usize>) -> String {
+    let mut text = source.text().as_bytes().to_vec();
+    for line in lines {
+        text[source.line_range(*line)].fill(b' ');
+    }
+    String::from_utf8(text).unwrap_or_default()
+}

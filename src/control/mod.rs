@@ -1,0 +1,120 @@
+//! The words between supervisor and worker: fixed-size records over a SOCK_SEQPACKET pair.
+//!
+//! [`Order`]s go to the worker, one a message, a listener's descriptor with it where needed.
+//! [`Report`]s come back, up to [`BATCH`] a message. Both are bytes of a fixed length with every
+//! field checked on arrival: a worker that was taken over can say wrong things, never crash us.
+
+mod record;
+
+pub use record::{BATCH, LENGTH, Malformed};
+
+use crate::sys::socket::Peer;
+use crate::table::{Builtin, Transport};
+pub use crate::table::{ListenerId, ServiceId};
+use std::net::SocketAddr;
+
+/// What the supervisor tells the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Serve this listener; its (non-blocking) descriptor comes with the message.
+    Listen {
+        /// Whose number reports will carry back.
+        service: ServiceId,
+        /// The listener's own number, for `Unlisten`.
+        listener: ListenerId,
+        /// The protocol.
+        builtin: Builtin,
+        /// Kind of socket.
+        transport: Transport,
+        /// The service's `max_connections`, 1 or more: over all its listeners.
+        max_connections: u32,
+    },
+    /// Close this listener's copy. Sessions that it brought go on.
+    Unlisten {
+        /// Which.
+        listener: ListenerId,
+    },
+    /// The service's `max_connections` has changed.
+    Limit {
+        /// Which service.
+        service: ServiceId,
+        /// The new number, 1 or more.
+        max_connections: u32,
+    },
+    /// A UDP socket of this server is bound here (built-in or not): never answer it.
+    OwnUdp {
+        /// Its address; a wildcard stands for all of ours.
+        address: SocketAddr,
+    },
+    /// That socket is gone.
+    ForgetUdp {
+        /// Its address, as it was told.
+        address: SocketAddr,
+    },
+}
+
+/// Why a connection to a built-in service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The answer was given, or both sides had finished.
+    Finished,
+    /// The client closed or reset it before that.
+    ClientLeft,
+    /// Nothing moved for the idle timeout.
+    IdleTimeout,
+    /// It was the oldest idle one when the worker was full.
+    Evicted,
+    /// The worker died.
+    WorkerDied,
+}
+
+/// What the worker tells the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// A connection was accepted and admitted.
+    Began {
+        /// To which service.
+        service: ServiceId,
+        /// Its number within this worker's life, counted from 1.
+        number: u32,
+        /// Who.
+        peer: Peer,
+    },
+    /// That connection has ended.
+    Ended {
+        /// To which service.
+        service: ServiceId,
+        /// The number it began with.
+        number: u32,
+        /// Bytes that the client sent and we read.
+        received: u64,
+        /// Bytes that the kernel took from us for the client.
+        sent: u64,
+        /// Why.
+        ending: Ending,
+    },
+    /// A connection was gone before we could accept it.
+    Aborted {
+        /// To which service.
+        service: ServiceId,
+    },
+    /// A listener was closed, as `Unlisten` asked: it is not accepted from any more.
+    Unlistened {
+        /// Which.
+        listener: ListenerId,
+    },
+    /// Datagrams since the last such report of this service, at most one a second.
+    Datagrams {
+        /// To which service.
+        service: ServiceId,
+        /// Arrived.
+        received: u64,
+        /// Answered.
+        answered: u64,
+        /// Not answered because of the source: a port below 1024, one of our own sockets, multicast
+        /// or broadcast.
+        unsafe_source: u64,
+        /// Not answered because the source had had its share.
+        over_rate: u64,
+    },
+}

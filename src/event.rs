@@ -1,0 +1,594 @@
+//! Everything that can happen, once.
+//!
+//! An [`Event`] is made where something happens and read by every view of it: log lines (text and
+//! JSON from the same fields) and counters. They cannot disagree.
+
+use crate::sys::Errno;
+use crate::sys::socket::Peer;
+use crate::sys::spawn::Stage;
+use crate::sys::wait::{Status, signal_name};
+use std::fmt;
+use std::time::Duration;
+
+/// A connection's number, unique while the server runs. Those of the worker carry the worker's own
+/// number in front: `1.7` is the seventh connection of the first worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    /// 0 for the supervisor, else which worker.
+    pub worker: u32,
+    /// Counted from 1.
+    pub number: u64,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.worker {
+            0 => write!(f, "{}", self.number),
+            worker => write!(f, "{worker}.{}", self.number),
+        }
+    }
+}
+
+/// How much an event matters, in the numbers of syslog(3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// A service is down.
+    Error = 3,
+    /// Something is degraded.
+    Warning = 4,
+    /// The server's own life.
+    Notice = 5,
+    /// One connection.
+    Info = 6,
+}
+
+/// Who a connection or a started program is.
+#[derive(Debug, Clone, Copy)]
+pub struct Session<'a> {
+    /// The service's name.
+    pub service: &'a str,
+    /// Its number.
+    pub id: ConnectionId,
+    /// The client; `None` for a program that waits on the socket itself.
+    pub peer: Option<Peer>,
+}
+
+/// Something that happened. The fields are what the words say.
+#[allow(missing_docs)]
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A socket is bound and served.
+    Listening { service: &'a str, address: &'a str },
+    /// A socket could not be bound.
+    NotBound {
+        service: &'a str,
+        address: &'a str,
+        call: &'static str,
+        errno: Errno,
+        advice: &'a str,
+    },
+    /// A service cannot be offered by this server.
+    Unavailable { service: &'a str, reason: &'a str },
+    /// Everything in the table listens, or has said why not.
+    Ready { services: usize, listeners: usize },
+    /// A connection was accepted. (A counter, not a line.)
+    Accepted { service: &'a str },
+    /// A connection was gone before it could be served. (A counter, not a line.)
+    Aborted { service: &'a str },
+    /// A child was made for a program. (A counter, not a line.)
+    Cloned { session: Session<'a> },
+    /// Its exec has succeeded: the program runs.
+    Started { session: Session<'a>, pid: i32 },
+    /// A program could not be started.
+    NotStarted {
+        session: Session<'a>,
+        stage: Stage,
+        errno: Errno,
+        object: &'a str,
+    },
+    /// A program has ended.
+    Ended {
+        session: Session<'a>,
+        pid: i32,
+        status: Status,
+        duration: Duration,
+        cpu: Duration,
+        max_rss: u64,
+    },
+    /// A built-in service has a client.
+    Began { session: Session<'a> },
+    /// That client was answered, or left.
+    Finished {
+        session: Session<'a>,
+        duration: Duration,
+        received: Option<u64>,
+        sent: Option<u64>,
+        reason: &'static str,
+    },
+    /// Datagrams of a built-in service since the last such event.
+    Datagrams {
+        service: &'a str,
+        received: u64,
+        answered: u64,
+        unsafe_source: u64,
+        over_rate: u64,
+    },
+    /// A line that a program wrote to its standard error.
+    StderrLine {
+        service: &'a str,
+        id: ConnectionId,
+        text: &'a str,
+    },
+    /// Lines of that kind that were left out, being too many.
+    StderrDropped { service: &'a str, lines: u64 },
+    /// Descriptors, processes or memory ran out; accepting rests.
+    Exhausted { what: &'static str, errno: Errno },
+    /// Accepting goes on.
+    Recovered { after: Duration },
+    /// A `wait` program left its socket unfit; it is made anew.
+    SocketDamaged {
+        service: &'a str,
+        address: &'a str,
+        reason: &'static str,
+    },
+    /// A `wait` program ended and consumed nothing; it rests so long.
+    BackingOff { service: &'a str, pause: Duration },
+    /// The worker runs.
+    WorkerStarted { pid: i32 },
+    /// The worker has ended, and is started again after so long.
+    WorkerDied {
+        pid: i32,
+        status: Status,
+        pause: Duration,
+    },
+    /// The worker could not be started.
+    WorkerNotStarted { stage: &'static str, errno: Errno },
+    /// A new table is in force.
+    Reloaded {
+        added: usize,
+        changed: usize,
+        removed: usize,
+        kept: usize,
+    },
+    /// A new table had mistakes; the old one stays.
+    ReloadRefused { mistakes: usize },
+    /// One of these mistakes, rendered.
+    Mistake { text: &'a str },
+    /// Something in the table that may be wrong all the same, rendered.
+    Remark { text: &'a str },
+    /// Something in the table, or in how we were started, that is not quite right.
+    Warning { text: &'a str },
+    /// We were asked to stop.
+    Stopping { live: usize },
+    /// What one service did in all its time.
+    Totals { service: &'a str, tally: Tally },
+    /// The end.
+    Stopped,
+}
+
+/// A field of an event.
+pub enum Value<'a> {
+    /// A number.
+    Number(u64),
+    /// Seconds.
+    Seconds(Duration),
+    /// Text.
+    Text(&'a dyn fmt::Display),
+}
+
+impl Event<'_> {
+    /// The word for it in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Listening { .. } => "listening",
+            Event::NotBound { .. } => "not-bound",
+            Event::Unavailable { .. } => "unavailable",
+            Event::Ready { .. } => "ready",
+            Event::Accepted { .. } => "accepted",
+            Event::Aborted { .. } => "aborted",
+            Event::Cloned { .. } => "cloned",
+            Event::Started { .. } | Event::Began { .. } => "start",
+            Event::NotStarted { .. } => "not-started",
+            Event::Ended { .. } | Event::Finished { .. } => "end",
+            Event::Datagrams { .. } => "datagrams",
+            Event::StderrLine { .. } => "stderr",
+            Event::StderrDropped { .. } => "stderr-dropped",
+            Event::Exhausted { .. } => "exhausted",
+            Event::Recovered { .. } => "recovered",
+            Event::SocketDamaged { .. } => "socket-damaged",
+            Event::BackingOff { .. } => "backing-off",
+            Event::WorkerStarted { .. } => "worker-started",
+            Event::WorkerDied { .. } => "worker-died",
+            Event::WorkerNotStarted { .. } => "worker-not-started",
+            Event::Reloaded { .. } => "reloaded",
+            Event::ReloadRefused { .. } => "reload-refused",
+            Event::Mistake { .. } => "mistake",
+            Event::Remark { .. } | Event::Warning { .. } => "warning",
+            Event::Stopping { .. } => "stopping",
+            Event::Totals { .. } => "totals",
+            Event::Stopped => "stopped",
+        }
+    }
+
+    /// How much it matters. What clients can cause is never above [`Severity::Info`], unless it
+    /// tells of a fault on our side.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Event::NotBound { .. } | Event::Unavailable { .. } | Event::NotStarted { .. } => {
+                Severity::Error
+            }
+            Event::ReloadRefused { .. }
+            | Event::Mistake { .. }
+            | Event::WorkerNotStarted { .. } => Severity::Error,
+            Event::Exhausted { .. } | Event::SocketDamaged { .. } | Event::BackingOff { .. } => {
+                Severity::Warning
+            }
+            Event::WorkerDied { .. }
+            | Event::Warning { .. }
+            | Event::Remark { .. }
+            | Event::StderrDropped { .. } => Severity::Warning,
+            Event::Accepted { .. } | Event::Aborted { .. } | Event::Cloned { .. } => Severity::Info,
+            Event::Started { .. }
+            | Event::Ended { .. }
+            | Event::Began { .. }
+            | Event::Finished { .. } => Severity::Info,
+            Event::Datagrams { .. } | Event::StderrLine { .. } => Severity::Info,
+            Event::Listening { .. } | Event::Ready { .. } | Event::Recovered { .. } => {
+                Severity::Notice
+            }
+            Event::WorkerStarted { .. } | Event::Reloaded { .. } | Event::Stopping { .. } => {
+                Severity::Notice
+            }
+            Event::Totals { .. } | Event::Stopped => Severity::Notice,
+        }
+    }
+
+    /// Whether it has a line in the log; the others only count.
+    pub fn is_logged(&self) -> bool {
+        !matches!(
+            self,
+            Event::Accepted { .. } | Event::Aborted { .. } | Event::Cloned { .. }
+        )
+    }
+
+    /// A sentence for those that are better told in one: what could not be done, why, and what helps.
+    pub fn sentence(&self) -> Option<String> {
+        Some(match self {
+            Event::NotBound {
+                service,
+                address,
+                call,
+                errno,
+                advice,
+            } => {
+                let call = if *call == "bind" {
+                    String::new()
+                } else {
+                    format!("{call}: ")
+                };
+                format!(
+                    "cannot bind {service} ({address}): {call}{}{advice}",
+                    words(*errno)
+                )
+            }
+            Event::Unavailable { service, reason } => format!("cannot offer {service}: {reason}"),
+            Event::NotStarted {
+                session,
+                stage,
+                errno,
+                object,
+            } => {
+                let object = if object.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {object}")
+                };
+                format!(
+                    "cannot start {}: {}{object}: {}",
+                    session.service,
+                    stage.name(),
+                    words(*errno)
+                )
+            }
+            Event::Exhausted { what, errno } => {
+                format!(
+                    "cannot {what}: {}; accepting rests until it gets better, clients wait in the queue",
+                    words(*errno)
+                )
+            }
+            Event::Recovered { after } => {
+                format!("accepting again after {:.3}s", after.as_secs_f64())
+            }
+            Event::SocketDamaged {
+                service,
+                address,
+                reason,
+            } => {
+                format!(
+                    "the program of {service} spoilt its socket ({address}): {reason}; made anew"
+                )
+            }
+            Event::BackingOff { service, pause } => {
+                format!(
+                    "the program of {service} ended without taking what waits; next start in {:.1}s",
+                    pause.as_secs_f64()
+                )
+            }
+            Event::WorkerDied { pid, status, pause } => {
+                format!(
+                    "the worker (pid {pid}) ended: {}; next start in {:.1}s",
+                    Shown(*status),
+                    pause.as_secs_f64()
+                )
+            }
+            Event::WorkerNotStarted { stage, errno } => {
+                format!("cannot start the worker: {stage}: {}", words(*errno))
+            }
+            Event::ReloadRefused { mistakes } => {
+                let plural = if *mistakes == 1 { "" } else { "s" };
+                format!("reload refused: {mistakes} mistake{plural}; the table in force stays")
+            }
+            Event::Mistake { text } | Event::Remark { text } => (*text).to_owned(),
+            Event::Warning { text } => format!("warning: {text}"),
+            _ => return None,
+        })
+    }
+
+    /// Shows every field that is not already in the sentence's words, ids last. `all` shows those too.
+    pub fn fields(&self, all: bool, show: &mut dyn FnMut(&'static str, Value<'_>)) {
+        match self {
+            Event::Listening { service, address } => {
+                show("service", Value::Text(service));
+                show("address", Value::Text(address));
+            }
+            Event::NotBound {
+                service,
+                address,
+                errno,
+                ..
+            } if all => {
+                show("service", Value::Text(service));
+                show("address", Value::Text(address));
+                show("errno", Value::Text(&format_args!("{errno:?}")));
+            }
+            Event::Unavailable { service, .. }
+            | Event::SocketDamaged { service, .. }
+            | Event::BackingOff { service, .. }
+                if all =>
+            {
+                show("service", Value::Text(service));
+            }
+            Event::Ready {
+                services,
+                listeners,
+            } => {
+                show("services", Value::Number(*services as u64));
+                show("listeners", Value::Number(*listeners as u64));
+            }
+            Event::Started { session, pid } => {
+                show_session(session, Some(*pid), true, show, |_| {})
+            }
+            Event::Began { session } => show_session(session, None, true, show, |_| {}),
+            Event::NotStarted {
+                session,
+                stage,
+                errno,
+                ..
+            } => {
+                show_session(session, None, all, show, |show| {
+                    if all {
+                        show("stage", Value::Text(&stage.name()));
+                        show("errno", Value::Text(&format_args!("{errno:?}")));
+                    }
+                });
+            }
+            Event::Ended {
+                session,
+                pid,
+                status,
+                duration,
+                cpu,
+                max_rss,
+            } => {
+                show_session(session, Some(*pid), true, show, |show| {
+                    show("status", Value::Text(&Shown(*status)));
+                    show("duration", Value::Seconds(*duration));
+                    show("cpu", Value::Seconds(*cpu));
+                    show("maxrss", Value::Text(&format_args!("{max_rss}K")));
+                    show("reason", Value::Text(&"exited"));
+                });
+            }
+            Event::Finished {
+                session,
+                duration,
+                received,
+                sent,
+                reason,
+            } => {
+                show_session(session, None, true, show, |show| {
+                    show("duration", Value::Seconds(*duration));
+                    if let (Some(received), Some(sent)) = (received, sent) {
+                        show("received", Value::Number(*received));
+                        show("sent", Value::Number(*sent));
+                    }
+                    show("reason", Value::Text(reason));
+                });
+            }
+            Event::Datagrams {
+                service,
+                received,
+                answered,
+                unsafe_source,
+                over_rate,
+            } => {
+                show("service", Value::Text(service));
+                show("received", Value::Number(*received));
+                show("answered", Value::Number(*answered));
+                show("unsafe_source", Value::Number(*unsafe_source));
+                show("over_rate", Value::Number(*over_rate));
+            }
+            Event::StderrLine { service, id, text } => {
+                show("service", Value::Text(service));
+                show("id", Value::Text(id));
+                show("line", Value::Text(text));
+            }
+            Event::StderrDropped { service, lines } => {
+                show("service", Value::Text(service));
+                show("lines", Value::Number(*lines));
+            }
+            Event::WorkerStarted { pid } => show("pid", Value::Number(*pid as u64)),
+            Event::Reloaded {
+                added,
+                changed,
+                removed,
+                kept,
+            } => {
+                show("added", Value::Number(*added as u64));
+                show("changed", Value::Number(*changed as u64));
+                show("removed", Value::Number(*removed as u64));
+                show("kept", Value::Number(*kept as u64));
+            }
+            Event::Stopping { live } => show("live", Value::Number(*live as u64)),
+            Event::Totals { service, tally } => {
+                show("service", Value::Text(service));
+                tally.fields(show);
+            }
+            _ => {}
+        }
+    }
+}
+
+type Show<'s> = &'s mut dyn FnMut(&'static str, Value<'_>);
+
+fn show_session(
+    session: &Session,
+    pid: Option<i32>,
+    name: bool,
+    show: Show,
+    more: impl FnOnce(Show),
+) {
+    if name {
+        show("service", Value::Text(&session.service));
+    }
+    if let Some(peer) = &session.peer {
+        show("peer", Value::Text(peer));
+    }
+    if let Some(pid) = pid {
+        show("pid", Value::Number(pid as u64));
+    }
+    more(show);
+    show("id", Value::Text(&session.id));
+}
+
+/// What an errno means, and its name: `permission denied (EACCES)`.
+pub fn words(errno: Errno) -> String {
+    let text = errno.desc();
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_ascii_lowercase());
+    let rest = characters.as_str();
+    // "I/O error" keeps its capital.
+    let text = if rest.starts_with('/') {
+        text.to_owned()
+    } else {
+        first.into_iter().chain(rest.chars()).collect()
+    };
+    format!("{text} ({errno:?})")
+}
+
+struct Shown(Status);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Status::Exited(code) => write!(f, "exit:{code}"),
+            Status::Killed(number) => write!(f, "signal:{}", signal_name(number)),
+        }
+    }
+}
+
+/// What one service has done: counters of connections, which at any moment satisfy
+/// `accepted = launched + answered + refused + failed + aborted + pending`; and, apart, starts of
+/// `wait` programs and datagrams of built-in services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Connections that the kernel handed out.
+    pub accepted: u64,
+    /// Programs whose exec succeeded.
+    pub launched: u64,
+    /// Clients that a built-in service took.
+    pub answered: u64,
+    /// Connections that were closed by decision.
+    pub refused: u64,
+    /// Connections whose program could not be started.
+    pub failed: u64,
+    /// Connections that were gone before they could be served.
+    pub aborted: u64,
+    /// Connections between accept and exec.
+    pub pending: u64,
+    /// Live sessions and `wait` programs.
+    pub live: u64,
+    /// Starts of `wait` programs.
+    pub starts: u64,
+    /// Starts of `wait` programs that failed.
+    pub failed_starts: u64,
+    /// Datagrams that reached a built-in service.
+    pub datagrams: u64,
+}
+
+impl Tally {
+    /// Counts an event of this service.
+    pub fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Accepted { .. } => {
+                self.accepted += 1;
+                self.pending += 1;
+            }
+            Event::Aborted { .. } => {
+                self.aborted += 1;
+                self.pending -= 1;
+            }
+            Event::Cloned { .. } => self.live += 1,
+            Event::Started { session, .. } => match session.peer {
+                Some(_) => {
+                    self.launched += 1;
+                    self.pending -= 1;
+                }
+                None => self.starts += 1,
+            },
+            Event::NotStarted { session, stage, .. } => {
+                match session.peer {
+                    Some(_) => {
+                        self.failed += 1;
+                        self.pending -= 1;
+                    }
+                    None => self.failed_starts += 1,
+                }
+                // Without a clone there was nothing to be live.
+                self.live -= u64::from(*stage != Stage::Clone);
+            }
+            Event::Ended { .. } => self.live -= 1,
+            Event::Began { .. } => {
+                self.accepted += 1;
+                self.answered += 1;
+                self.live += 1;
+            }
+            Event::Finished { .. } => self.live -= 1,
+            Event::Datagrams { received, .. } => self.datagrams += received,
+            _ => {}
+        }
+    }
+
+    fn fields(&self, show: &mut dyn FnMut(&'static str, Value<'_>)) {
+        show("accepted", Value::Number(self.accepted));
+        show("launched", Value::Number(self.launched));
+        show("answered", Value::Number(self.answered));
+        show("refused", Value::Number(self.refused));
+        show("failed", Value::Number(self.failed));
+        show("aborted", Value::Number(self.aborted));
+        show("pending", Value::Number(self.pending));
+        show("live", Value::Number(self.live));
+        show("starts", Value::Number(self.starts));
+        show("failed_starts", Value::Number(self.failed_starts));
+        show("datagrams", Value::Number(self.datagrams));
+    }
+}

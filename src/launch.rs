@@ -1,0 +1,370 @@
+//! Mechanism: a service, a connection and a permit become a child.
+//!
+//! All preparation happens here, before the clone; the child's own steps are in `sys::spawn`.
+//! A launch that lacked a resource (descriptors, processes, memory) hands everything back, to be
+//! tried again: it never drops a connection.
+
+use crate::admission::Permit;
+use crate::event::ConnectionId;
+use crate::sys::Errno;
+use crate::sys::fd;
+use crate::sys::limits::resource_number;
+use crate::sys::socket::Peer;
+use crate::sys::spawn::{
+    self, Descriptors, Environment, Plan, PlanSpec, Spawned, Spawner, StandardError,
+};
+use crate::table::{Address, Endpoint, Identity, Pass, Program, Service, ServiceId, Stderr};
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// What the process was started with and children are to get back.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    /// Soft and hard limit on descriptors, before we raised our own.
+    pub nofile: (u64, u64),
+    /// Whether we may change users, groups and roots.
+    pub privileged: bool,
+}
+
+/// An accepted connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Connection {
+    /// The socket, blocking.
+    pub socket: OwnedFd,
+    /// The client.
+    pub peer: Peer,
+    /// Our end.
+    pub local: Local,
+    /// Its number.
+    pub id: ConnectionId,
+    /// When it was accepted.
+    pub at: Instant,
+}
+
+/// Our end of a connection, or where a `wait` socket is bound.
+#[derive(Debug, Clone)]
+pub enum Local {
+    /// An IP address.
+    Inet(SocketAddr),
+    /// A Unix socket; the path or abstract name as the table has it.
+    Unix(Rc<str>),
+}
+
+impl Local {
+    /// Where an endpoint is bound.
+    pub fn of(address: &Address) -> Local {
+        match address {
+            Address::Inet(address) => Local::Inet(*address),
+            Address::Path(path) => Local::Unix(path.as_str().into()),
+            Address::Abstract(name) => Local::Unix(format!("@{name}").into()),
+        }
+    }
+}
+
+/// A child that was made, with the permit that comes home when it ends.
+#[derive(Debug)]
+pub struct Launched {
+    /// The child.
+    pub spawned: Spawned,
+    /// The leave to have it.
+    pub permit: Permit<ServiceId>,
+    /// The reading end of its standard error, for `stderr = "log"`.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// A launch that lacked a resource: try again later.
+#[derive(Debug)]
+pub struct Postponed<T> {
+    /// What was to be launched.
+    pub what: T,
+    /// The leave to do it.
+    pub permit: Permit<ServiceId>,
+    /// What the system said.
+    pub errno: Errno,
+}
+
+/// Makes the plan of a service: everything that is the same for each of its children.
+pub fn plan(
+    service: &Service,
+    program: &Program,
+    identity: &Identity,
+    inherited: Inherited,
+) -> Rc<Plan> {
+    let own = |name: &str| program.env.iter().any(|(written, _)| written == name);
+    let base = [
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+        ("LANG", "C"),
+        ("USER", &identity.user),
+        ("LOGNAME", &identity.user),
+        ("HOME", &identity.home),
+        ("SHELL", &identity.shell),
+    ];
+    let mut limits: Vec<(u32, u64, u64)> = program
+        .limits
+        .iter()
+        .map(|limit| (resource_number(limit.resource), limit.soft, limit.hard))
+        .collect();
+    let nofile = resource_number(crate::table::Resource::Nofile);
+    if !limits.iter().any(|(number, ..)| *number == nofile) {
+        limits.push((nofile, inherited.nofile.0, inherited.nofile.1));
+    }
+    let spec = PlanSpec {
+        path: &program.path,
+        argv: &program.argv,
+        env_before: base
+            .iter()
+            .filter(|(name, _)| !own(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect(),
+        env_after: program
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect(),
+        stderr_file: match &service.stderr {
+            Stderr::File(path) => Some(path),
+            _ => None,
+        },
+        limits,
+        nice: program.nice,
+        umask: program.umask,
+        chroot: program.chroot.as_deref(),
+        directory: &program.directory,
+        identity: inherited.privileged.then_some(spawn::Identity {
+            uid: identity.uid,
+            gid: identity.gid,
+            groups: &identity.groups,
+        }),
+        no_new_privileges: program.no_new_privileges,
+    };
+    Rc::new(Plan::new(&spec).expect("cannot happen: the loader refuses NUL in strings"))
+}
+
+/// Starts the program of a nowait service on a connection.
+pub fn connection(
+    spawner: &mut Spawner,
+    plan: &Rc<Plan>,
+    service: &Service,
+    connection: Connection,
+    permit: Permit<ServiceId>,
+) -> Result<(Launched, Connected), Postponed<Connection>> {
+    let postponed = |what, permit, errno| {
+        Err(Postponed {
+            what,
+            permit,
+            errno,
+        })
+    };
+    let (error, reading) = match standard_error(&service.stderr) {
+        Ok(ends) => ends,
+        Err(errno) => return postponed(connection, permit, errno),
+    };
+    let slot = match spawner.reserve() {
+        Ok(slot) => slot,
+        Err(errno) => return postponed(connection, permit, errno),
+    };
+    let environment = spawner.environment(slot);
+    describe_connection(environment, &connection);
+    describe_service(environment, service, connection.id);
+    let Connection {
+        socket,
+        peer,
+        local,
+        id,
+        at,
+    } = connection;
+    let descriptors = match service.pass {
+        Pass::Stdio => Descriptors::Socket(socket, error),
+        Pass::ListenFds => {
+            describe_listen_fds(environment, 1, "connection");
+            Descriptors::Listen(vec![socket], error.unwrap_or(StandardError::Null))
+        }
+    };
+    match spawner.start(slot, plan, descriptors) {
+        Ok(spawned) => Ok((
+            Launched {
+                spawned,
+                permit,
+                stderr: reading,
+            },
+            Connected { peer, id, at },
+        )),
+        Err((errno, descriptors)) => {
+            let socket = match descriptors {
+                Descriptors::Socket(socket, _) => socket,
+                Descriptors::Listen(mut sockets, _) => sockets.remove(0),
+                Descriptors::Helper(socket, _) => socket,
+            };
+            postponed(
+                Connection {
+                    socket,
+                    peer,
+                    local,
+                    id,
+                    at,
+                },
+                permit,
+                errno,
+            )
+        }
+    }
+}
+
+/// What stays of a connection when its socket has been given away.
+#[derive(Debug, Clone, Copy)]
+pub struct Connected {
+    /// The client.
+    pub peer: Peer,
+    /// Its number.
+    pub id: ConnectionId,
+    /// When it was accepted.
+    pub at: Instant,
+}
+
+/// A socket that is lent to a `wait` program.
+#[derive(Debug, Clone, Copy)]
+pub struct Lent<'a> {
+    /// The bound socket, blocking.
+    pub socket: BorrowedFd<'a>,
+    /// Where it is bound.
+    pub endpoint: &'a Endpoint,
+    /// The address that it is really bound to.
+    pub bound: &'a Address,
+}
+
+/// Starts a `wait` program on its socket, or with `pass = "listen_fds"` on all of the service's.
+pub fn wait(
+    spawner: &mut Spawner,
+    plan: &Rc<Plan>,
+    service: &Service,
+    sockets: &[Lent],
+    id: ConnectionId,
+    permit: Permit<ServiceId>,
+) -> Result<Launched, Postponed<()>> {
+    let postponed = |permit, errno| {
+        Err(Postponed {
+            what: (),
+            permit,
+            errno,
+        })
+    };
+    let prepared = standard_error(&service.stderr).and_then(|ends| {
+        // The child copies the table only up to its highest descriptor, so it gets duplicates from below.
+        let lowered = sockets
+            .iter()
+            .map(|lent| fd::lower(lent.socket))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((ends, lowered, spawner.reserve()?))
+    });
+    let ((error, reading), mut lowered, slot) = match prepared {
+        Ok(prepared) => prepared,
+        Err(errno) => return postponed(permit, errno),
+    };
+    let environment = spawner.environment(slot);
+    if let [only] = sockets {
+        describe_bound(environment, only);
+    }
+    describe_service(environment, service, id);
+    let descriptors = match service.pass {
+        Pass::Stdio => Descriptors::Socket(lowered.remove(0), error),
+        Pass::ListenFds => {
+            let names = vec![service.name.as_str(); sockets.len()].join(":");
+            describe_listen_fds(environment, sockets.len(), &names);
+            Descriptors::Listen(lowered, error.unwrap_or(StandardError::Null))
+        }
+    };
+    match spawner.start(slot, plan, descriptors) {
+        Ok(spawned) => Ok(Launched {
+            spawned,
+            permit,
+            stderr: reading,
+        }),
+        Err((errno, _)) => postponed(permit, errno),
+    }
+}
+
+/// Descriptor 2, and our end of the pipe where it is one. A file is opened by the child.
+fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<OwnedFd>), Errno> {
+    Ok(match stderr {
+        Stderr::Client => (None, None),
+        Stderr::Null | Stderr::File(_) => (Some(StandardError::Null), None),
+        Stderr::Log => {
+            let (read, write) = spawn::pipe()?;
+            (Some(StandardError::Pipe(write)), Some(read))
+        }
+    })
+}
+
+/// UCSPI's variables, then systemd's and CGI's, then xinetd's.
+fn describe_connection(environment: &mut Environment, connection: &Connection) {
+    match (&connection.local, connection.peer) {
+        (Local::Inet(local), Peer::Inet(peer)) => {
+            environment.set("PROTO", "TCP");
+            environment.set("TCPLOCALIP", local.ip());
+            environment.set("TCPLOCALPORT", local.port());
+            environment.set("TCPREMOTEIP", peer.ip());
+            environment.set("TCPREMOTEPORT", peer.port());
+            environment.set("REMOTE_ADDR", peer.ip());
+            environment.set("REMOTE_PORT", peer.port());
+            environment.set("REMOTE_HOST", peer.ip());
+        }
+        (local, Peer::Unix { uid, gid, pid }) => {
+            environment.set("PROTO", "UNIX");
+            if let Local::Unix(path) = local {
+                environment.set("UNIXLOCALPATH", path);
+            }
+            environment.set("UNIXREMOTEEUID", uid);
+            environment.set("UNIXREMOTEEGID", gid);
+            environment.set("UNIXREMOTEPID", pid);
+        }
+        (Local::Unix(_), Peer::Inet(_)) => {}
+    }
+}
+
+/// A `wait` program has no single client; it is told where its socket is bound.
+fn describe_bound(environment: &mut Environment, lent: &Lent) {
+    let protocol = match (lent.bound, lent.endpoint.transport.is_connected()) {
+        (Address::Inet(_), true) => "TCP",
+        (Address::Inet(_), false) => "UDP",
+        _ => "UNIX",
+    };
+    environment.set("PROTO", protocol);
+    match Local::of(lent.bound) {
+        Local::Inet(address) => {
+            environment.set(
+                if protocol == "TCP" {
+                    "TCPLOCALIP"
+                } else {
+                    "UDPLOCALIP"
+                },
+                address.ip(),
+            );
+            environment.set(
+                if protocol == "TCP" {
+                    "TCPLOCALPORT"
+                } else {
+                    "UDPLOCALPORT"
+                },
+                address.port(),
+            );
+        }
+        Local::Unix(path) => environment.set("UNIXLOCALPATH", path),
+    }
+}
+
+fn describe_service(environment: &mut Environment, service: &Service, id: ConnectionId) {
+    environment.set("OXINETD_SERVICE", &service.name);
+    environment.set("OXINETD_CONNECTION", id);
+}
+
+/// systemd's protocol for sockets that are passed (sd_listen_fds(3)).
+fn describe_listen_fds(environment: &mut Environment, count: usize, names: &str) {
+    environment.set("LISTEN_FDS", count);
+    environment.set_listen_pid();
+    environment.set("LISTEN_FDNAMES", names);
+}

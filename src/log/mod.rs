@@ -1,0 +1,89 @@
+//! Events as lines, and where the lines go.
+//!
+//! Lines are gathered during a turn of the loop and written at its end, never waiting: what a stuck
+//! reader does not take is kept up to [`BACKLOG`], then dropped and counted, and the count is told
+//! when the reader takes lines again. A log that cannot be written is nobody's reason to stop.
+
+mod render;
+mod sink;
+
+use crate::event::Event;
+use crate::table::{LogFormat, LogSink};
+use sink::{Sink, Wrote};
+use std::os::fd::BorrowedFd;
+
+/// Bytes kept for a reader that does not read.
+pub const BACKLOG: usize = 256 * 1024;
+
+/// The server's log.
+#[derive(Debug)]
+pub struct Log {
+    sink: Sink,
+    format: LogFormat,
+    pending: Vec<u8>,
+    dropped: u64,
+}
+
+impl Log {
+    /// A log on standard error in text form, until the table has said otherwise.
+    pub fn on_stderr() -> Log {
+        Log {
+            sink: Sink::stderr(),
+            format: LogFormat::Text,
+            pending: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Puts the table's wishes in force. When a file cannot be opened the log stays where it was.
+    pub fn configure(&mut self, sink: &LogSink, format: LogFormat) -> std::io::Result<()> {
+        self.flush();
+        self.format = format;
+        self.sink.change(sink)
+    }
+
+    /// Opens a log file again, after it was moved away.
+    pub fn reopen(&mut self) -> std::io::Result<()> {
+        self.flush();
+        self.sink.reopen()
+    }
+
+    /// Adds an event's line, if it has one.
+    pub fn write(&mut self, event: &Event) {
+        if !event.is_logged() {
+            return;
+        }
+        if self.pending.len() >= BACKLOG && self.flush() && self.pending.len() >= BACKLOG {
+            self.dropped += 1;
+            return;
+        }
+        if self.dropped > 0 {
+            let text = format!("{} log lines were lost: the log was not read", self.dropped);
+            self.dropped = 0;
+            render::line(
+                &mut self.pending,
+                &Event::Warning { text: &text },
+                self.format,
+                self.sink.style(),
+            );
+        }
+        render::line(&mut self.pending, event, self.format, self.sink.style());
+    }
+
+    /// Writes what can be written without waiting. Returns whether something is left.
+    pub fn flush(&mut self) -> bool {
+        while !self.pending.is_empty() {
+            match self.sink.write(&self.pending) {
+                Wrote::Bytes(count) => drop(self.pending.drain(..count)),
+                Wrote::Later => return true,
+                Wrote::Never => self.pending.clear(),
+            }
+        }
+        false
+    }
+
+    /// What to poll for room to write while something is left.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.sink.descriptor()
+    }
+}

@@ -1,0 +1,494 @@
+//! The tie to the worker: which listeners it has, what it is told, what it says.
+//!
+//! The worker is not trusted: its records are checked, and what they say can only change counters
+//! and log lines of built-in services. When it dies its sessions end in the log, and it is started
+//! again.
+
+use super::Supervisor;
+use super::children::{Role, SessionFacts};
+use super::listeners::State;
+use super::timers::Timer;
+use super::word::Word;
+use crate::control::{BATCH, Ending, LENGTH, Order, Report};
+use crate::event::{ConnectionId, Event};
+use crate::sys::address::{Address, Transport};
+use crate::sys::limits::own_binary;
+use crate::sys::poll::{Interest, Ready};
+use crate::sys::socket::{self, Peer};
+use crate::sys::spawn::{self, Descriptors, Plan, PlanSpec, Spawned, Stage};
+use crate::sys::{Errno, fd, signal, wait};
+use crate::table::{Builtin, Identity, ListenerId, ServiceId};
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// First and longest rest before a worker that died is started again.
+const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// A worker that lived this long starts anew without a rest.
+const GOOD_RUN: Duration = Duration::from_secs(10);
+/// Messages taken in one turn.
+const TURN: usize = 32;
+
+/// The worker and what is between us.
+#[derive(Debug)]
+pub(super) struct Link {
+    identity: Option<Identity>,
+    max_connections: u32,
+    tie: Option<Tie>,
+    /// Which listeners it has, and what it answers on them.
+    given: HashMap<ListenerId, Builtin>,
+    /// How many there have been.
+    incarnation: u32,
+    restart: Duration,
+    start_is_timed: bool,
+}
+
+/// A worker that runs.
+#[derive(Debug)]
+struct Tie {
+    pid: i32,
+    socket: OwnedFd,
+    born: Instant,
+    outgoing: VecDeque<(Order, Option<ListenerId>)>,
+    waits_for_room: bool,
+    sessions: HashMap<u32, (ServiceId, Peer, Instant)>,
+}
+
+impl Default for Link {
+    fn default() -> Link {
+        Link {
+            identity: None,
+            max_connections: 0,
+            tie: None,
+            given: HashMap::new(),
+            incarnation: 0,
+            restart: RESTART.0,
+            start_is_timed: false,
+        }
+    }
+}
+
+impl Link {
+    /// Puts the table's wishes in force for the next worker.
+    pub(super) fn configure(&mut self, identity: Option<Identity>, max_connections: u32) {
+        (self.identity, self.max_connections) = (identity, max_connections);
+    }
+
+    /// What the worker answers on this listener.
+    pub(super) fn given(&self, id: ListenerId) -> Option<Builtin> {
+        self.given.get(&id).copied()
+    }
+
+    /// Sessions that the worker has.
+    pub(super) fn live(&self) -> usize {
+        self.tie.as_ref().map_or(0, |tie| tie.sessions.len())
+    }
+}
+
+impl Supervisor {
+    /// Gives a listener to the worker, and starts one if there is none.
+    pub(super) fn give(&mut self, id: ListenerId, builtin: Builtin) {
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        let Some(entry) = self.services.get(listener.service) else {
+            return;
+        };
+        listener.state = State::Served;
+        self.link.given.insert(id, builtin);
+        let order = Order::Listen {
+            service: listener.service,
+            listener: id,
+            builtin,
+            transport: listener.endpoint.transport,
+            max_connections: entry.facts.max_connections,
+        };
+        match self.link.tie {
+            Some(_) => self.order(order, Some(id)),
+            None => self.start_worker(),
+        }
+    }
+
+    /// Asks the worker to let go of a listener. It is ours again when the worker has said so: until
+    /// then both could take from it.
+    pub(super) fn take_back(&mut self, id: ListenerId) {
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        self.link.given.remove(&id);
+        if self.link.tie.is_some() {
+            listener.state = State::Leaving;
+            self.order(Order::Unlisten { listener: id }, None);
+        } else {
+            listener.state = State::Resting;
+            self.activate(id);
+        }
+    }
+
+    /// Tells the worker something, in order, as soon as there is room.
+    pub(super) fn order(&mut self, order: Order, listener: Option<ListenerId>) {
+        if let Some(tie) = &mut self.link.tie {
+            tie.outgoing.push_back((order, listener));
+            self.send_orders();
+        }
+    }
+
+    fn send_orders(&mut self) {
+        let Some(tie) = &mut self.link.tie else {
+            return;
+        };
+        let mut is_full = false;
+        while let Some((order, listener)) = tie.outgoing.front() {
+            let listener = listener.map(|id| {
+                self.listeners
+                    .get(id)
+                    .and_then(|listener| listener.socket())
+            });
+            let sent = match listener {
+                // Closed in the meantime.
+                Some(None) => Ok(()),
+                Some(Some(socket)) => {
+                    socket::send_record(tie.socket.as_fd(), &order.encode(), Some(socket))
+                }
+                None => socket::send_record(tie.socket.as_fd(), &order.encode(), None),
+            };
+            match sent {
+                Ok(()) => drop(tie.outgoing.pop_front()),
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ETOOMANYREFS) => {
+                    is_full = true;
+                    break;
+                }
+                // It is dying; its exit will tell.
+                Err(_) => break,
+            }
+        }
+        if is_full != tie.waits_for_room {
+            tie.waits_for_room = is_full;
+            let interest = if is_full {
+                Interest::Both
+            } else {
+                Interest::Read
+            };
+            let _ = self
+                .poller
+                .change(&tie.socket, interest, Word::Worker.into());
+        }
+    }
+
+    /// Starts a worker if listeners wait for one.
+    pub(super) fn start_worker(&mut self) {
+        if self.link.tie.is_some() || self.link.given.is_empty() || !self.phase.is_serving() {
+            return;
+        }
+        self.link.start_is_timed = false;
+        match self.make_worker() {
+            Ok((spawned, socket)) => self.enter_worker(spawned, socket),
+            Err(errno) => self.worker_not_started("clone", errno),
+        }
+    }
+
+    fn make_worker(&mut self) -> Result<(Spawned, OwnedFd), Errno> {
+        let (ours, theirs) = socket::record_pair()?;
+        self.poller
+            .add(&ours, Interest::Read, Word::Worker.into())?;
+        let argv = [
+            "oxinetd".into(),
+            "worker".into(),
+            self.link.max_connections.to_string(),
+        ];
+        // daytime tells local time.
+        let zone = std::env::var("TZ").ok().map(|zone| format!("TZ={zone}"));
+        let identity = self.link.identity.as_ref();
+        let spec = PlanSpec {
+            path: &own_binary(),
+            argv: &argv,
+            env_before: zone.into_iter().collect(),
+            umask: 0o077,
+            identity: identity.map(|identity| spawn::Identity {
+                uid: identity.uid,
+                gid: identity.gid,
+                groups: &[],
+            }),
+            no_new_privileges: true,
+            ..PlanSpec::default()
+        };
+        let plan = Rc::new(Plan::new(&spec).map_err(|_| Errno::EINVAL)?);
+        let slot = self.spawner.reserve()?;
+        let descriptors = fd::lower(theirs.as_fd())
+            .and_then(|low| Ok(Descriptors::Helper(low, fd::lower(fd::null())?)));
+        let result = match descriptors {
+            Ok(descriptors) => self
+                .spawner
+                .start(slot, &plan, descriptors)
+                .map_err(|(errno, _)| errno),
+            Err(errno) => {
+                self.spawner.cancel(slot);
+                Err(errno)
+            }
+        };
+        Ok((result?, ours))
+    }
+
+    fn enter_worker(&mut self, spawned: Spawned, socket: OwnedFd) {
+        self.children.enter(spawned, Role::Worker, Instant::now());
+        self.time_aging();
+        self.link.incarnation += 1;
+        self.link.tie = Some(Tie {
+            pid: spawned.pid,
+            socket,
+            born: Instant::now(),
+            outgoing: VecDeque::new(),
+            waits_for_room: false,
+            sessions: HashMap::new(),
+        });
+        self.observe(&Event::WorkerStarted { pid: spawned.pid });
+        let own_udp: Vec<_> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| {
+                listener.socket().is_some() && listener.endpoint.transport == Transport::Udp
+            })
+            .filter_map(|(_, listener)| match listener.bound {
+                Address::Inet(address) => Some(address),
+                _ => None,
+            })
+            .collect();
+        for address in own_udp {
+            self.order(Order::OwnUdp { address }, None);
+        }
+        for (id, builtin) in self.link.given.clone() {
+            self.give(id, builtin);
+        }
+    }
+
+    /// There is no worker; later there will be.
+    fn worker_not_started(&mut self, stage: &'static str, errno: Errno) {
+        self.observe(&Event::WorkerNotStarted { stage, errno });
+        self.start_worker_after(RESTART.1.min(Duration::from_secs(1)));
+    }
+
+    fn start_worker_after(&mut self, pause: Duration) {
+        if !self.link.start_is_timed {
+            self.link.start_is_timed = true;
+            self.timers.set(Instant::now() + pause, Timer::StartWorker);
+        }
+    }
+
+    /// The worker has said something, or can be told something.
+    pub(super) fn on_worker(&mut self, ready: Ready) {
+        if ready.readable {
+            self.read_reports(TURN);
+        }
+        if ready.writable {
+            self.send_orders();
+        }
+    }
+
+    fn read_reports(&mut self, messages: usize) {
+        let mut buffer = [0; BATCH * LENGTH];
+        for _ in 0..messages {
+            let Some(tie) = &self.link.tie else { return };
+            let length = match socket::receive_record(tie.socket.as_fd(), &mut buffer) {
+                Ok((length, _)) if length > 0 => length,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => return,
+                // The end: its exit will tell. Until then nothing more comes.
+                _ => {
+                    let _ = self.poller.remove(&tie.socket);
+                    return;
+                }
+            };
+            for bytes in buffer[..length].chunks(LENGTH) {
+                match Report::decode(bytes) {
+                    Ok(report) => self.on_report(report),
+                    Err(_) => {
+                        self.observe(&Event::Warning {
+                            text: "the worker sent a malformed report, and is ended",
+                        });
+                        return self.end_worker();
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        let Some(tie) = &mut self.link.tie else {
+            return;
+        };
+        let worker = self.link.incarnation;
+        match report {
+            Report::Began {
+                service,
+                number,
+                peer,
+            } => {
+                tie.sessions.insert(number, (service, peer, Instant::now()));
+                let id = ConnectionId {
+                    worker,
+                    number: number.into(),
+                };
+                let facts = SessionFacts {
+                    service,
+                    id,
+                    peer: Some(peer),
+                };
+                self.observe_session(facts, |session| Event::Began { session });
+            }
+            Report::Ended {
+                number,
+                received,
+                sent,
+                ending,
+                ..
+            } => {
+                if let Some(session) = tie.sessions.remove(&number) {
+                    self.finish(number, session, Some((received, sent)), reason(ending));
+                }
+            }
+            Report::Aborted { service } => {
+                if let Some(entry) = self.services.get_mut(service) {
+                    entry.tally.observe(&Event::Accepted {
+                        service: &entry.facts.name,
+                    });
+                    entry.tally.observe(&Event::Aborted {
+                        service: &entry.facts.name,
+                    });
+                }
+            }
+            Report::Unlistened { listener } => {
+                if let Some(found) = self
+                    .listeners
+                    .get_mut(listener)
+                    .filter(|found| found.state == State::Leaving)
+                {
+                    found.state = State::Resting;
+                    self.activate(listener);
+                }
+            }
+            Report::Datagrams {
+                service,
+                received,
+                answered,
+                unsafe_source,
+                over_rate,
+            } => {
+                if let Some(entry) = self.services.get_mut(service) {
+                    let service = &entry.facts.name;
+                    entry.tally.observe(&Event::Datagrams {
+                        service,
+                        received,
+                        answered,
+                        unsafe_source,
+                        over_rate,
+                    });
+                }
+            }
+        }
+    }
+
+    fn finish(
+        &mut self,
+        number: u32,
+        session: (ServiceId, Peer, Instant),
+        bytes: Option<(u64, u64)>,
+        reason: &'static str,
+    ) {
+        let (service, peer, began) = session;
+        let id = ConnectionId {
+            worker: self.link.incarnation,
+            number: number.into(),
+        };
+        let facts = SessionFacts {
+            service,
+            id,
+            peer: Some(peer),
+        };
+        let (received, sent) = (
+            bytes.map(|(received, _)| received),
+            bytes.map(|(_, sent)| sent),
+        );
+        let duration = began.elapsed();
+        self.observe_session(facts, |session| Event::Finished {
+            session,
+            duration,
+            received,
+            sent,
+            reason,
+        });
+        self.forget_if_over(service);
+    }
+
+    fn end_worker(&mut self) {
+        if let Some(tie) = &self.link.tie {
+            let _ = self.poller.remove(&tie.socket);
+            signal::kill_process(tie.pid);
+        }
+    }
+
+    /// The worker has ended: so have its sessions, and its listeners wait for the next.
+    pub(super) fn on_worker_exit(&mut self, exit: wait::Exit, failure: Option<(Stage, Errno)>) {
+        // What it said before.
+        self.read_reports(usize::MAX);
+        let Some(tie) = self.link.tie.take() else {
+            return;
+        };
+        for (number, session) in tie.sessions {
+            self.finish(number, session, None, reason(Ending::WorkerDied));
+        }
+        let leaving: Vec<ListenerId> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| listener.state == State::Leaving)
+            .map(|(id, _)| id)
+            .collect();
+        for id in leaving {
+            if let Some(listener) = self.listeners.get_mut(id) {
+                listener.state = State::Resting;
+            }
+            self.activate(id);
+        }
+        if !self.phase.is_serving() {
+            return;
+        }
+        if let Some((stage, errno)) = failure {
+            return self.worker_not_started(stage.name(), errno);
+        }
+        let pause = if tie.born.elapsed() >= GOOD_RUN {
+            RESTART.0
+        } else {
+            self.link.restart
+        };
+        self.link.restart = (pause * 2).min(RESTART.1);
+        self.observe(&Event::WorkerDied {
+            pid: exit.pid,
+            status: exit.status,
+            pause,
+        });
+        self.start_worker_after(pause);
+    }
+
+    /// Lets the worker go: it ends when our end of its socket is closed.
+    pub(super) fn dismiss_worker(&mut self) {
+        self.read_reports(usize::MAX);
+        self.link.given.clear();
+        let Some(tie) = self.link.tie.take() else {
+            return;
+        };
+        let _ = self.poller.remove(&tie.socket);
+        for (number, session) in tie.sessions {
+            self.finish(number, session, None, "stopped");
+        }
+    }
+}
+
+fn reason(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Finished => "finished",
+        Ending::ClientLeft => "client-left",
+        Ending::IdleTimeout => "idle-timeout",
+        Ending::Evicted => "evicted",
+        Ending::WorkerDied => "worker-died",
+    }
+}

@@ -1,0 +1,294 @@
+//! Bound sockets: which there are, to whom they belong, and who may take from them.
+//!
+//! A listener is bound once and closed only when the table no longer names its address (or a `wait`
+//! program has spoilt it). Everything else is a change of [`State`].
+
+use crate::sys::Errno;
+use crate::sys::address::{Address, Transport};
+use crate::sys::socket::{self, BindError, bind, local_address};
+use crate::table::{Endpoint, ListenerId, ServiceId};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::time::{Duration, Instant};
+
+/// First and longest pause between attempts to bind.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Who takes from a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// We do, as soon as something is there.
+    Armed,
+    /// Nobody for the moment: the service is full, resources are short, or its program rests.
+    Resting,
+    /// A `wait` program.
+    Lent,
+    /// The worker.
+    Served,
+    /// The worker was asked to let go of it.
+    Leaving,
+    /// It could not be bound.
+    NotBound,
+    /// It was not asked for in particular, and this host does not have such addresses.
+    LeftOut,
+}
+
+/// A socket that the table asks for.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) service: ServiceId,
+    pub(super) endpoint: Endpoint,
+    pub(super) state: State,
+    /// What it is really bound to: the endpoint's address with the port that the kernel chose.
+    pub(super) bound: Address,
+    socket: Option<OwnedFd>,
+    /// Device and inode of a Unix socket in the file system, to remove only our own.
+    file: Option<(u64, u64)>,
+    retry: Duration,
+    /// The last failure that was told, to tell each once.
+    told: Option<Errno>,
+    /// When its timer is due; other timers of it are old and mean nothing.
+    due: Option<Instant>,
+}
+
+impl Listener {
+    fn new(service: ServiceId, endpoint: Endpoint) -> Listener {
+        let bound = endpoint.address.clone();
+        Listener {
+            service,
+            endpoint,
+            state: State::NotBound,
+            bound,
+            socket: None,
+            file: None,
+            retry: RETRY.0,
+            told: None,
+            due: None,
+        }
+    }
+
+    /// The bound socket.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The address as the table would write it, with the real port.
+    pub(super) fn shown(&self) -> String {
+        Endpoint {
+            address: self.bound.clone(),
+            ..self.endpoint.clone()
+        }
+        .to_string()
+    }
+
+    /// Whether it is bound to every address of its family.
+    pub(super) fn is_wildcard(&self) -> bool {
+        matches!(&self.bound, Address::Inet(address) if address.ip().is_unspecified())
+    }
+
+    /// Binds it. `port` replaces port 0 where another socket of the same entry has one already.
+    pub(super) fn bind(&mut self, nonblocking: bool, port: Option<u16>) -> Result<(), BindError> {
+        let mut address = self.endpoint.address.clone();
+        if let (Address::Inet(inet), Some(port)) = (&mut address, port) {
+            inet.set_port(port);
+        }
+        let socket = match bind(self.endpoint.transport, &address, nonblocking) {
+            Err(BindError {
+                call: "bind",
+                errno: Errno::EADDRINUSE,
+            }) if remove_stale(&address, self.endpoint.transport) => {
+                bind(self.endpoint.transport, &address, nonblocking)?
+            }
+            result => result?,
+        };
+        self.bound = match local_address(socket.as_fd()) {
+            Ok(Some(real)) => Address::Inet(with_scope(real, &address)),
+            _ => address,
+        };
+        self.file = file_of(&self.bound);
+        self.socket = Some(socket);
+        self.state = State::Resting;
+        self.retry = RETRY.0;
+        self.told = None;
+        Ok(())
+    }
+
+    /// Closes it, and removes its file if that is still ours.
+    pub(super) fn close(&mut self) {
+        if let (Address::Path(path), Some(file)) = (&self.bound, self.file.take()) {
+            if file_of(&self.bound) == Some(file) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        self.socket = None;
+        self.state = State::NotBound;
+    }
+
+    /// How long to wait before the next attempt to bind; the next time twice as long.
+    pub(super) fn next_retry(&mut self) -> Duration {
+        let pause = self.retry;
+        self.retry = (pause * 2).min(RETRY.1);
+        pause
+    }
+
+    /// Notes when it is to be looked after next.
+    pub(super) fn set_due(&mut self, at: Instant) {
+        self.due = Some(at);
+    }
+
+    /// Whether it is to be looked after now.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// Whether this failure was not told yet.
+    pub(super) fn is_news(&mut self, errno: Errno) -> bool {
+        self.told.replace(errno) != Some(errno)
+    }
+}
+
+/// getsockname(2) tells no scope for addresses that need none; link-local ones keep theirs.
+fn with_scope(real: std::net::SocketAddr, asked: &Address) -> std::net::SocketAddr {
+    match asked {
+        Address::Inet(asked) => {
+            let mut address = *asked;
+            address.set_port(real.port());
+            address
+        }
+        _ => real,
+    }
+}
+
+fn file_of(address: &Address) -> Option<(u64, u64)> {
+    let Address::Path(path) = address else {
+        return None;
+    };
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Removes a Unix socket that nobody serves any more and that is ours to remove. Anything else at
+/// the path stays.
+fn remove_stale(address: &Address, transport: Transport) -> bool {
+    let Address::Path(path) = address else {
+        return false;
+    };
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return false;
+    };
+    let is_ours = metadata.uid() == nix::unistd::geteuid().as_raw();
+    let is_stale =
+        metadata.file_type().is_socket() && socket::is_alive(path, transport) == Ok(false);
+    is_ours && is_stale && std::fs::remove_file(path).is_ok()
+}
+
+/// What helps against a failure to bind.
+pub(super) fn advice(error: BindError, address: &Address) -> &'static str {
+    match (error.errno, address) {
+        (Errno::EACCES, Address::Inet(address)) if address.port() < 1024 => {
+            "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        }
+        (Errno::EADDRINUSE, Address::Inet(_)) => "; another program has it (ss -lntup tells which)",
+        (Errno::EADDRINUSE, Address::Path(_)) => {
+            "; something is there that is not a socket of ours left behind"
+        }
+        (Errno::EADDRINUSE, Address::Abstract(_)) => {
+            "; another program has it (ss -lxp tells which)"
+        }
+        (Errno::EADDRNOTAVAIL, _) => "; this host does not have that address",
+        (Errno::ENOENT, Address::Path(_)) => "; its directory does not exist",
+        (Errno::EACCES, Address::Path(_)) => "; its directory is not ours to write to",
+        (Errno::EAFNOSUPPORT, _) => "; this host does not have that kind of address",
+        _ => "",
+    }
+}
+
+/// Whether a host that answers so simply lacks the address family (or the address).
+pub(super) fn is_missing_here(errno: Errno) -> bool {
+    matches!(errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
+}
+
+/// What makes two endpoints the same socket: transport and address; for port 0 also whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    transport: Transport,
+    address: Address,
+    chosen_for: Option<(ServiceId, u16)>,
+}
+
+impl Key {
+    pub(super) fn of(service: ServiceId, endpoint: &Endpoint) -> Key {
+        let is_chosen = matches!(&endpoint.address, Address::Inet(address) if address.port() == 0);
+        Key {
+            transport: endpoint.transport,
+            address: endpoint.address.clone(),
+            chosen_for: is_chosen.then_some((service, endpoint.entry)),
+        }
+    }
+}
+
+/// All listeners.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    all: HashMap<ListenerId, Listener>,
+    next: u32,
+}
+
+impl Listeners {
+    pub(super) fn get(&self, id: ListenerId) -> Option<&Listener> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ListenerId, &Listener)> {
+        self.all.iter().map(|(id, listener)| (*id, listener))
+    }
+
+    /// Adds one that is not bound yet.
+    pub(super) fn enter(&mut self, service: ServiceId, endpoint: Endpoint) -> ListenerId {
+        let id = ListenerId(self.next);
+        self.next += 1;
+        self.all.insert(id, Listener::new(service, endpoint));
+        id
+    }
+
+    /// Takes one out, still open.
+    pub(super) fn leave(&mut self, id: ListenerId) -> Option<Listener> {
+        self.all.remove(&id)
+    }
+
+    /// By key, for a reload.
+    pub(super) fn by_key(&self) -> HashMap<Key, ListenerId> {
+        self.all
+            .iter()
+            .map(|(id, listener)| (Key::of(listener.service, &listener.endpoint), *id))
+            .collect()
+    }
+
+    /// The port that the kernel chose for another socket of the same entry.
+    pub(super) fn sibling_port(&self, id: ListenerId, siblings: &[ListenerId]) -> Option<u16> {
+        let this = self.get(id)?;
+        let Address::Inet(address) = &this.endpoint.address else {
+            return None;
+        };
+        if address.port() != 0 {
+            return None;
+        }
+        siblings
+            .iter()
+            .filter(|sibling| **sibling != id)
+            .filter_map(|sibling| self.get(*sibling))
+            .find_map(|sibling| {
+                let same =
+                    sibling.endpoint.entry == this.endpoint.entry && sibling.socket.is_some();
+                match &sibling.bound {
+                    Address::Inet(bound) if same => Some(bound.port()),
+                    _ => None,
+                }
+            })
+    }
+}

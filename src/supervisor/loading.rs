@@ -1,0 +1,158 @@
+//! Getting a table: the loader child, its deadline, its answer.
+
+use super::Supervisor;
+use super::children::Role;
+use super::start::Source;
+use super::timers::Timer;
+use crate::config::loader::{self, Answer};
+use crate::event::{Event, words};
+use crate::sys::limits::own_binary;
+use crate::sys::spawn::{Descriptors, Plan, PlanSpec, Spawned};
+use crate::sys::{Errno, fd, signal, wait};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What the loader may take: it may ask name servers and directories.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The loader that runs, if one does.
+#[derive(Debug, Default)]
+pub(super) struct Loading {
+    running: Option<(i32, OwnedFd)>,
+    /// Somebody asked again while it ran: what it read may be old.
+    again: bool,
+    late: bool,
+}
+
+impl Supervisor {
+    /// Gets the table and puts it in force: at start, and on SIGHUP.
+    pub(super) fn load(&mut self) {
+        if !self.phase.is_serving() {
+            return;
+        }
+        if self.loading.running.is_some() {
+            self.loading.again = true;
+            return;
+        }
+        let started = match &mut self.options.source {
+            Source::Table(table) => match table.take() {
+                Some(table) => return self.apply(*table),
+                None => {
+                    return self.observe(&Event::Warning { text: "there is no table to read again: the service was given on the command line" });
+                }
+            },
+            Source::File(path) => {
+                let path = path.to_string_lossy().into_owned();
+                self.start_loader(path)
+            }
+        };
+        match started {
+            Ok((spawned, answer)) => {
+                self.children.enter(spawned, Role::Loader, Instant::now());
+                self.time_aging();
+                self.loading = Loading {
+                    running: Some((spawned.pid, answer)),
+                    again: false,
+                    late: false,
+                };
+                self.timers.set(
+                    Instant::now() + DEADLINE,
+                    Timer::LoaderDeadline(spawned.pid),
+                );
+            }
+            Err(errno) => self.refuse(&[format!("cannot start the loader: {}", words(errno))]),
+        }
+    }
+
+    fn start_loader(&mut self, path: String) -> Result<(Spawned, OwnedFd), Errno> {
+        let answer = fd::raise(fd::memory_file(c"oxinetd table")?);
+        let argv = ["oxinetd".into(), "loader".into(), path];
+        // It looks up what `pass_env` names.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value.to_str()?)))
+            .collect();
+        let spec = PlanSpec {
+            path: &own_binary(),
+            argv: &argv,
+            env_before: environment,
+            umask: 0o022,
+            ..PlanSpec::default()
+        };
+        let plan = Rc::new(Plan::new(&spec).map_err(|_| Errno::EINVAL)?);
+        let slot = self.spawner.reserve()?;
+        let descriptors = fd::lower(fd::null())
+            .and_then(|null| Ok(Descriptors::Helper(null, fd::lower(answer.as_fd())?)));
+        let result = match descriptors {
+            Ok(descriptors) => self
+                .spawner
+                .start(slot, &plan, descriptors)
+                .map_err(|(errno, _)| errno),
+            Err(errno) => {
+                self.spawner.cancel(slot);
+                Err(errno)
+            }
+        };
+        Ok((result?, answer))
+    }
+
+    pub(super) fn on_loader_deadline(&mut self, pid: i32) {
+        if self
+            .loading
+            .running
+            .as_ref()
+            .is_some_and(|(running, _)| *running == pid)
+        {
+            self.loading.late = true;
+            signal::kill_process(pid);
+        }
+    }
+
+    pub(super) fn on_loader_exit(&mut self, exit: wait::Exit) {
+        let Some((_, answer)) = self.loading.running.take() else {
+            return;
+        };
+        if !self.phase.is_serving() {
+            return;
+        }
+        match loader::read(answer) {
+            _ if self.loading.late => {
+                let text = format!(
+                    "the table was not read within {} s: does a name server or a file server not answer?",
+                    DEADLINE.as_secs()
+                );
+                self.refuse(&[text]);
+            }
+            Ok(Answer::Table { table, warnings }) => {
+                for text in &warnings {
+                    self.observe(&Event::Remark { text });
+                }
+                self.apply(table);
+            }
+            Ok(Answer::Mistakes(mistakes)) => self.refuse(&mistakes),
+            Err(error) => {
+                let text = format!(
+                    "the loader ended with {:?} and gave no answer: {error}",
+                    exit.status
+                );
+                self.refuse(&[text]);
+            }
+        }
+        if std::mem::take(&mut self.loading.again) {
+            self.load();
+        }
+    }
+
+    /// A table that has mistakes: the one in force stays; without one there is nothing to serve.
+    fn refuse(&mut self, mistakes: &[String]) {
+        if self.phase.has_served() {
+            self.observe(&Event::ReloadRefused {
+                mistakes: mistakes.len(),
+            });
+        }
+        for text in mistakes {
+            self.observe(&Event::Mistake { text });
+        }
+        self.phase.never_served();
+    }
+}

@@ -1,0 +1,258 @@
+//! The loop, and what it owns: listeners, children, reload, timers.
+//!
+//! One thread, one wait. Nothing in a turn blocks: what could (files, names, users) is done by the
+//! loader, and what speaks to clients is a program or the worker. No error of a client, a program or
+//! the table ends the loop; only a poller that fails does.
+//!
+//! Each file beside this one is one of its subjects, with the part of [`Supervisor`] that acts on
+//! it: `take` accepts and launches, `reap` takes leave, `shortage` rests when resources run out,
+//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `stop` ends.
+
+mod children;
+mod link;
+mod listeners;
+mod loading;
+mod reap;
+mod reload;
+mod services;
+mod shortage;
+mod start;
+mod stderr;
+mod stop;
+mod take;
+mod timers;
+mod waiting;
+mod word;
+
+pub use start::{Options, Source, serve};
+
+use crate::admission::Admission;
+use crate::event::{ConnectionId, Event, Session};
+use crate::launch::Inherited;
+use crate::log::Log;
+use crate::sys::poll::{Interest, Poller, Ready};
+use crate::sys::signal::{Mail, Mailbox};
+use crate::sys::spawn::Spawner;
+use crate::sys::{Errno, fd};
+use crate::table::{LogSink, ServiceId};
+use children::{Children, SessionFacts};
+use link::Link;
+use listeners::Listeners;
+use loading::Loading;
+use services::Services;
+use shortage::Shortage;
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use stop::Phase;
+use timers::{Timer, Timers};
+use word::Word;
+
+/// Events taken in one turn.
+const TURN: usize = 256;
+
+/// The server.
+#[derive(Debug)]
+pub struct Supervisor {
+    options: Options,
+    inherited: Inherited,
+    poller: Poller,
+    mailbox: Mailbox,
+    spawner: Spawner,
+    log: Log,
+    log_is_polled: bool,
+    timers: Timers,
+    age_is_timed: bool,
+    services: Services,
+    listeners: Listeners,
+    admission: Admission<ServiceId>,
+    children: Children,
+    waiters: HashMap<i32, waiting::Waiter>,
+    pipes: stderr::Pipes,
+    shortage: Shortage,
+    loading: Loading,
+    link: Link,
+    phase: Phase,
+    next_connection: u64,
+}
+
+impl Supervisor {
+    /// Serves until told to stop. Returns the exit status (sysexits(3)).
+    fn run(mut self) -> Result<u8, Errno> {
+        self.load();
+        loop {
+            if let Some(status) = self.exit_status() {
+                self.say_goodbye();
+                return Ok(status);
+            }
+            self.flush_log();
+            let timeout = self.timers.next_after(Instant::now());
+            let ready: Vec<Ready> = self.poller.wait(timeout)?.collect();
+            for ready in ready {
+                self.on_ready(ready);
+            }
+            let now = Instant::now();
+            while let Some(timer) = self.timers.due(now) {
+                self.on_timer(timer, now);
+            }
+        }
+    }
+
+    fn on_ready(&mut self, ready: Ready) {
+        match Word::from(ready.word) {
+            Word::Mail => self.on_mail(),
+            Word::Launches => self.settle_launches(),
+            // A reload may have closed it earlier in this turn; then nobody is found.
+            Word::Listener(listener) => self.on_listener(listener),
+            Word::Child(pid) => self.on_old_child(pid),
+            Word::Stderr(number) => self.on_stderr(number),
+            Word::Worker => self.on_worker(ready),
+            Word::Log => {}
+        }
+    }
+
+    fn on_mail(&mut self) {
+        while let Some(mail) = self.mailbox.next() {
+            match mail {
+                Mail::Child => self.reap(),
+                Mail::Reload => self.load(),
+                Mail::Stop => self.stop(),
+                Mail::Reopen => self.reopen_log(),
+            }
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Age => self.age(now),
+            Timer::Listener(listener) => self.look_after(listener, now),
+            Timer::Retry => self.retry(),
+            Timer::Calm => self.calm_down(now),
+            Timer::LoaderDeadline(pid) => self.on_loader_deadline(pid),
+            Timer::StartWorker => self.start_worker(),
+            Timer::Stop => self.stop_further(),
+            Timer::Flush => {}
+        }
+    }
+
+    /// Lets every view see an event that belongs to no service.
+    fn observe(&mut self, event: &Event) {
+        self.log.write(event);
+    }
+
+    /// Lets every view see an event of a service.
+    fn observe_service(&mut self, service: ServiceId, event: &Event) {
+        self.log.write(event);
+        if let Some(entry) = self.services.get_mut(service) {
+            entry.tally.observe(event);
+        }
+    }
+
+    /// Lets every view see an event of a connection or program.
+    fn observe_session<'a>(
+        &'a mut self,
+        facts: SessionFacts,
+        event: impl FnOnce(Session<'a>) -> Event<'a>,
+    ) {
+        let Some(entry) = self.services.get_mut(facts.service) else {
+            return;
+        };
+        let session = Session {
+            service: &entry.facts.name,
+            id: facts.id,
+            peer: facts.peer,
+        };
+        let event = event(session);
+        self.log.write(&event);
+        entry.tally.observe(&event);
+    }
+
+    fn next_id(&mut self) -> ConnectionId {
+        self.next_connection += 1;
+        ConnectionId {
+            worker: 0,
+            number: self.next_connection,
+        }
+    }
+
+    /// Writes what the log holds. A reader that does not read is polled for, or looked after every
+    /// tenth of a second where it cannot be.
+    fn flush_log(&mut self) {
+        let is_left = self.log.flush();
+        let polled = match self.log.descriptor() {
+            Some(descriptor) if is_left && !self.log_is_polled => self
+                .poller
+                .add(descriptor, Interest::Write, Word::Log.into())
+                .is_ok(),
+            Some(descriptor) if !is_left && self.log_is_polled => {
+                let _ = self.poller.remove(descriptor);
+                false
+            }
+            _ => self.log_is_polled && is_left,
+        };
+        self.log_is_polled = polled;
+        if is_left && !polled {
+            self.timers
+                .set(Instant::now() + Duration::from_millis(100), Timer::Flush);
+        }
+    }
+
+    fn configure_log(&mut self, sink: &LogSink, format: crate::table::LogFormat) {
+        self.stop_polling_log();
+        if let Err(error) = self.log.configure(sink, format) {
+            let text = format!("the log stays where it is: cannot open {sink:?}: {error}");
+            self.observe(&Event::Warning { text: &text });
+        }
+    }
+
+    fn reopen_log(&mut self) {
+        self.stop_polling_log();
+        if let Err(error) = self.log.reopen() {
+            let text = format!("the log stays where it is: cannot open it again: {error}");
+            self.observe(&Event::Warning { text: &text });
+        }
+    }
+
+    fn stop_polling_log(&mut self) {
+        if self.log_is_polled
+            && let Some(descriptor) = self.log.descriptor()
+        {
+            let _ = self.poller.remove(descriptor);
+        }
+        self.log_is_polled = false;
+    }
+
+    fn on_stderr(&mut self, number: u32) {
+        let Some(batch) = self.pipes.read(number, Instant::now()) else {
+            return;
+        };
+        let Some(entry) = self.services.get_mut(batch.service) else {
+            return;
+        };
+        let service = entry.facts.name.as_str();
+        for output in &batch.output {
+            self.log.write(&match output {
+                stderr::Output::Line(text) => Event::StderrLine {
+                    service,
+                    id: batch.id,
+                    text,
+                },
+                stderr::Output::Dropped(lines) => Event::StderrDropped {
+                    service,
+                    lines: *lines,
+                },
+            });
+        }
+    }
+
+    /// Waits for signals and for children that have their own descriptor table.
+    fn poll_basics(&self) -> Result<(), Errno> {
+        self.poller
+            .add(self.mailbox.as_fd(), Interest::Read, Word::Mail.into())?;
+        self.poller.add(
+            fd::launch_event(),
+            Interest::ReadEdge,
+            Word::Launches.into(),
+        )
+    }
+}

@@ -1,0 +1,209 @@
+//! Leave-taking: launches that are decided, children that have ended.
+
+use super::Supervisor;
+use super::children::{Child, Role, SessionFacts};
+use super::timers::Timer;
+use super::word::Word;
+use crate::admission::Permit;
+use crate::event::Event;
+use crate::sys::poll::Interest;
+use crate::sys::spawn::{Outcome, Stage};
+use crate::sys::{Errno, wait};
+use crate::table::{Action, Service, ServiceId, Stderr};
+use std::time::Instant;
+
+/// Children reaped in one turn; more wait for the next, so that a storm of exits starves nobody.
+const BATCH: usize = 1024;
+
+impl Supervisor {
+    /// Closes what launched children have copies of, and tells of programs that run now.
+    pub(super) fn settle_launches(&mut self) {
+        for settled in self.children.sweep(&mut self.spawner) {
+            if settled.outcome == Outcome::Executed {
+                self.tell_started(settled.pid);
+            }
+        }
+    }
+
+    fn tell_started(&mut self, pid: i32) {
+        if let Some(Child {
+            role: Role::Program { session, .. },
+            ..
+        }) = self.children.get(pid)
+        {
+            let session = *session;
+            self.observe_session(session, |session| Event::Started { session, pid });
+        }
+    }
+
+    /// Some children have ended.
+    pub(super) fn reap(&mut self) {
+        let mut cursor = 0;
+        for _ in 0..BATCH {
+            let Some(exit) = self.children.next_exit(&mut cursor, self.options.is_init) else {
+                return self.settle_launches();
+            };
+            self.on_exit(exit);
+        }
+        self.timers.set(Instant::now(), Timer::Age);
+        self.settle_launches();
+    }
+
+    /// An old child has ended.
+    pub(super) fn on_old_child(&mut self, pid: i32) {
+        if let Some(exit) = wait::exit_of(pid) {
+            self.on_exit(exit);
+        }
+    }
+
+    /// Children that have lived a while are polled for one by one.
+    pub(super) fn age(&mut self, now: Instant) {
+        self.age_is_timed = false;
+        while let Some(pid) = self.children.grow_old(now) {
+            if let Some(pidfd) = self.children.pidfd(pid) {
+                let _ = self
+                    .poller
+                    .add(pidfd, Interest::Read, Word::Child(pid).into());
+            }
+        }
+        // Whoever ended just before it became old was told of by a signal that looked at the young.
+        self.reap_young();
+        self.time_aging();
+    }
+
+    fn reap_young(&mut self) {
+        let mut cursor = 0;
+        for _ in 0..BATCH {
+            match self.children.next_exit(&mut cursor, self.options.is_init) {
+                Some(exit) => self.on_exit(exit),
+                None => break,
+            }
+        }
+        self.settle_launches();
+    }
+
+    /// Sets the timer for the next child that becomes old, if it is not set.
+    pub(super) fn time_aging(&mut self) {
+        if !self.age_is_timed
+            && let Some(at) = self.children.next_aging()
+        {
+            self.age_is_timed = true;
+            self.timers.set(at, Timer::Age);
+        }
+    }
+
+    fn on_exit(&mut self, exit: wait::Exit) {
+        // Not ours: left to us by whoever exec'd us, or an orphan when we are PID 1.
+        let Some((child, outcome)) = self.children.leave(exit.pid, &mut self.spawner) else {
+            return;
+        };
+        let failure = child.failure();
+        let (role, born, pidfd) = child.into_pidfd();
+        if let Some(pidfd) = pidfd {
+            let _ = self.poller.remove(&pidfd);
+        }
+        match role {
+            Role::Loader => self.on_loader_exit(exit),
+            Role::Worker => self.on_worker_exit(exit, failure),
+            Role::Program { session, permit } => {
+                if outcome == Some(Outcome::Executed) {
+                    self.observe_session(session, |session| Event::Started {
+                        session,
+                        pid: exit.pid,
+                    });
+                }
+                self.on_program_exit(exit, session, permit, born, failure);
+            }
+        }
+        // What it had may be what we lacked.
+        self.retry();
+    }
+
+    fn on_program_exit(
+        &mut self,
+        exit: wait::Exit,
+        session: SessionFacts,
+        permit: Permit<ServiceId>,
+        born: Instant,
+        failure: Option<(Stage, Errno)>,
+    ) {
+        let duration = born.elapsed();
+        let wait::Exit {
+            pid,
+            status,
+            cpu,
+            max_rss,
+        } = exit;
+        match failure {
+            None => self.observe_session(session, |session| Event::Ended {
+                session,
+                pid,
+                status,
+                duration,
+                cpu,
+                max_rss,
+            }),
+            Some((stage, errno)) => {
+                let facts = self
+                    .services
+                    .get(session.service)
+                    .map(|entry| entry.facts.clone());
+                let object = facts
+                    .as_ref()
+                    .and_then(|facts| object_of(stage, facts))
+                    .unwrap_or_default();
+                self.observe_session(session, |session| Event::NotStarted {
+                    session,
+                    stage,
+                    errno,
+                    object,
+                });
+            }
+        }
+        let made_room = self.admission.release(permit);
+        if session.peer.is_none() {
+            self.restore(pid, session.service, duration, failure.is_some());
+        }
+        if made_room {
+            self.wake_service(session.service);
+            if !self.admission.is_full() {
+                self.wake_all();
+            }
+        }
+        self.forget_if_over(session.service);
+    }
+
+    /// Forgets a service that was removed and has nothing left.
+    pub(super) fn forget_if_over(&mut self, service: ServiceId) {
+        let Some(entry) = self.services.get(service) else {
+            return;
+        };
+        if !entry.retired || entry.tally.live > 0 || entry.tally.pending > 0 {
+            return;
+        }
+        self.admission.forget_service(service);
+        if let Some(entry) = self.services.leave(service) {
+            self.observe(&Event::Totals {
+                service: &entry.facts.name,
+                tally: entry.tally,
+            });
+        }
+    }
+}
+
+/// What a stage was about, in the administrator's words.
+fn object_of(stage: Stage, service: &Service) -> Option<&str> {
+    let Action::Exec(program) = &service.action else {
+        return None;
+    };
+    match stage {
+        Stage::Exec => Some(&program.path),
+        Stage::Directory => Some(&program.directory),
+        Stage::Chroot => program.chroot.as_deref(),
+        Stage::StderrFile => match &service.stderr {
+            Stderr::File(path) => Some(path),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,351 @@
+//! Putting a table in force: whole, and without losing a connection.
+//!
+//! Sockets are matched by address, not by service, so an address that the new table still names
+//! keeps its socket, whoever has it now. New ones are bound before old ones are closed, except where
+//! an old one is in the way. What cannot be bound is tried again later: the state after a reload is
+//! the state after a restart with the same table.
+
+use super::Supervisor;
+use super::listeners::{self, Key, State};
+use crate::control::Order;
+use crate::event::Event;
+use crate::sys::Errno;
+use crate::sys::address::{Address, Transport};
+use crate::sys::fd::set_nonblocking;
+use crate::sys::socket::BindError;
+use crate::table::{Action, Endpoint, ListenerId, Service, ServiceId, Table};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a reload did, by service.
+#[derive(Debug, Default)]
+struct Changes {
+    added: usize,
+    changed: usize,
+    removed: usize,
+    kept: usize,
+}
+
+impl Supervisor {
+    /// Puts a table in force.
+    pub(super) fn apply(&mut self, table: Table) {
+        let Table {
+            server,
+            identities,
+            services,
+        } = table;
+        self.configure_log(&server.log, server.log_format);
+        self.admission.set_limit(server.max_connections);
+        self.link
+            .configure(server.worker, server.max_worker_connections);
+        self.services.set_identities(identities);
+
+        let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
+        let (changes, wanted) = self.change_services(services);
+        self.change_listeners(wanted);
+        self.wake_all();
+
+        let first = self.phase.begin_serving();
+        if first {
+            let services = self
+                .services
+                .iter()
+                .filter(|(_, entry)| entry.facts.enabled && !entry.retired)
+                .count();
+            let bound = self
+                .listeners
+                .iter()
+                .filter(|(_, listener)| listener.socket().is_some())
+                .count();
+            self.observe(&Event::Ready {
+                services,
+                listeners: bound,
+            });
+            self.flush_log();
+            self.options.tell_ready();
+        } else {
+            let Changes {
+                added,
+                changed,
+                removed,
+                kept,
+            } = changes;
+            self.observe(&Event::Reloaded {
+                added,
+                changed,
+                removed,
+                kept,
+            });
+        }
+    }
+
+    /// Renews, adds and retires services; returns every socket that is wanted now.
+    fn change_services(
+        &mut self,
+        services: Vec<Rc<Service>>,
+    ) -> (Changes, Vec<(ServiceId, Endpoint)>) {
+        let mut known = self.services.by_name();
+        let mut changes = Changes::default();
+        let mut wanted = Vec::new();
+        for facts in services {
+            let id = match known.remove(&facts.name) {
+                Some(id) => {
+                    let entry = self
+                        .services
+                        .get_mut(id)
+                        .expect("cannot happen: by_name names what is there");
+                    match *entry.facts == *facts && !entry.retired {
+                        true => changes.kept += 1,
+                        false => changes.changed += 1,
+                    }
+                    entry.renew(Rc::clone(&facts));
+                    id
+                }
+                None => {
+                    changes.added += 1;
+                    self.services.enter(Rc::clone(&facts))
+                }
+            };
+            self.limit(id, &facts);
+            if let Some(reason) = &facts.unavailable {
+                self.observe_service(
+                    id,
+                    &Event::Unavailable {
+                        service: &facts.name,
+                        reason,
+                    },
+                );
+            } else if facts.enabled {
+                wanted.extend(
+                    facts
+                        .endpoints
+                        .iter()
+                        .map(|endpoint| (id, endpoint.clone())),
+                );
+            }
+        }
+        for id in known.into_values() {
+            if let Some(entry) = self.services.get_mut(id).filter(|entry| !entry.retired) {
+                entry.retired = true;
+                changes.removed += 1;
+            }
+        }
+        (changes, wanted)
+    }
+
+    fn limit(&mut self, id: ServiceId, facts: &Service) {
+        match facts.action {
+            Action::Exec(_) => self.admission.set_service(id, facts.max_connections),
+            Action::Builtin(_) => self.order(
+                Order::Limit {
+                    service: id,
+                    max_connections: facts.max_connections,
+                },
+                None,
+            ),
+        }
+    }
+
+    /// Matches what is wanted with what is bound, binds what is new, closes what nobody wants.
+    fn change_listeners(&mut self, wanted: Vec<(ServiceId, Endpoint)>) {
+        let mut existing: HashMap<Key, ListenerId> = self.listeners.by_key();
+        let mut by_service: HashMap<ServiceId, Vec<ListenerId>> = HashMap::new();
+        let mut new = Vec::new();
+        for (service, endpoint) in wanted {
+            let id = match existing.remove(&Key::of(service, &endpoint)) {
+                Some(id) => {
+                    self.reassign(id, service, endpoint);
+                    id
+                }
+                None => {
+                    let id = self.listeners.enter(service, endpoint);
+                    new.push(id);
+                    id
+                }
+            };
+            by_service.entry(service).or_default().push(id);
+        }
+        let mut mine: Vec<ServiceId> = self.services.iter().map(|(id, _)| id).collect();
+        mine.sort_unstable();
+        for service in &mine {
+            if let Some(entry) = self.services.get_mut(*service) {
+                entry.listeners = by_service.remove(service).unwrap_or_default();
+            }
+        }
+
+        let unwanted: Vec<ListenerId> = existing.into_values().collect();
+        let in_the_way = new.iter().copied().filter(|id| {
+            self.try_bind(*id)
+                .is_err_and(|error| error.errno == Errno::EADDRINUSE)
+        });
+        let in_the_way: HashSet<ListenerId> = in_the_way.collect::<Vec<_>>().into_iter().collect();
+        for id in unwanted {
+            self.close(id);
+        }
+        for id in new {
+            if in_the_way.contains(&id) {
+                let _ = self.try_bind(id);
+            }
+            self.finish_binding(id);
+        }
+        for service in mine {
+            self.forget_if_over(service);
+        }
+    }
+
+    /// Gives a bound listener to the service that has its address now.
+    fn reassign(&mut self, id: ListenerId, service: ServiceId, endpoint: Endpoint) {
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        let before = listener.service;
+        listener.service = service;
+        listener.endpoint = endpoint;
+        match listener.state {
+            // It comes home when its program ends, and serves by the new facts from then on.
+            State::Lent | State::Leaving => {}
+            State::NotBound | State::LeftOut => self.look_later(id, Duration::ZERO),
+            State::Served => {
+                // The worker counts sessions by service: taken back and given again.
+                let stays = before == service && self.is_builtin(service) == self.link.given(id);
+                if !stays {
+                    self.take_back(id);
+                }
+            }
+            State::Armed | State::Resting => {
+                self.rest(id);
+                self.activate(id);
+            }
+        }
+    }
+
+    fn is_builtin(&self, service: ServiceId) -> Option<crate::table::Builtin> {
+        match self.services.get(service)?.facts.action {
+            Action::Builtin(builtin) => Some(builtin),
+            Action::Exec(_) => None,
+        }
+    }
+
+    /// Lets whoever answers for the service take from a listener of it that nobody has.
+    pub(super) fn activate(&mut self, id: ListenerId) {
+        let Some(listener) = self
+            .listeners
+            .get(id)
+            .filter(|listener| listener.state == State::Resting)
+        else {
+            return;
+        };
+        let Some(entry) = self.services.get(listener.service) else {
+            return;
+        };
+        let (waits, builtin) = (entry.facts.wait, self.is_builtin(listener.service));
+        if let Some(socket) = listener.socket() {
+            // A `wait` program is given a blocking socket; we and the worker never block on one.
+            let _ = set_nonblocking(socket, !waits);
+        }
+        match builtin {
+            Some(builtin) => self.give(id, builtin),
+            None => self.wake_listener(id),
+        }
+    }
+
+    /// Binds a listener. Nothing is told.
+    fn try_bind(&mut self, id: ListenerId) -> Result<(), BindError> {
+        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else {
+            return Ok(());
+        };
+        let Some(entry) = self.services.get(service) else {
+            return Ok(());
+        };
+        let port = self.listeners.sibling_port(id, &entry.listeners);
+        let nonblocking = !entry.facts.wait;
+        match self.listeners.get_mut(id) {
+            Some(listener) if listener.socket().is_none() => listener.bind(nonblocking, port),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells what became of a listener, and puts it to work or tries again later.
+    pub(super) fn finish_binding(&mut self, id: ListenerId) {
+        // A second attempt, cheap, for the error: what is bound already is left alone.
+        let result = self.try_bind(id);
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        let Some(facts) = self
+            .services
+            .get(listener.service)
+            .map(|entry| Rc::clone(&entry.facts))
+        else {
+            return;
+        };
+        let address = listener.shown();
+        match result {
+            Ok(()) => {
+                let (transport, bound) = (listener.endpoint.transport, listener.bound.clone());
+                self.observe(&Event::Listening {
+                    service: &facts.name,
+                    address: &address,
+                });
+                if let (Transport::Udp, Address::Inet(address)) = (transport, bound) {
+                    self.order(Order::OwnUdp { address }, None);
+                }
+                self.activate(id);
+            }
+            Err(error) if listener.endpoint.optional && listeners::is_missing_here(error.errno) => {
+                listener.state = State::LeftOut;
+            }
+            Err(error) => {
+                let advice = listeners::advice(error, &listener.endpoint.address);
+                let pause = listener.next_retry();
+                if listener.is_news(error.errno) {
+                    let BindError { call, errno } = error;
+                    self.observe(&Event::NotBound {
+                        service: &facts.name,
+                        address: &address,
+                        call,
+                        errno,
+                        advice,
+                    });
+                }
+                self.look_later(id, pause);
+            }
+        }
+    }
+
+    /// Closes a listener that is spoilt and binds it again at once.
+    pub(super) fn bind_anew(&mut self, id: ListenerId) {
+        if let Some(listener) = self.listeners.get_mut(id) {
+            // The port that was chosen stays the one that clients know.
+            listener.close();
+        }
+        self.finish_binding(id);
+    }
+
+    /// Closes a listener that the table no longer names.
+    pub(super) fn close(&mut self, id: ListenerId) {
+        if self
+            .listeners
+            .get(id)
+            .is_some_and(|listener| listener.state == State::Served)
+        {
+            self.take_back(id);
+        }
+        let Some(mut listener) = self.listeners.leave(id) else {
+            return;
+        };
+        if let Some(socket) = listener.socket() {
+            if listener.state == State::Armed {
+                let _ = self.poller.remove(socket);
+            }
+            if let (Transport::Udp, Address::Inet(address)) =
+                (listener.endpoint.transport, &listener.bound)
+            {
+                let address = *address;
+                self.order(Order::ForgetUdp { address }, None);
+            }
+        }
+        listener.close();
+    }
+}

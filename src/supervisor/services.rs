@@ -1,0 +1,123 @@
+//! The services in force: facts, plan, counters, and which listeners are theirs.
+//!
+//! A service is the same across reloads as long as its name is. One that was removed stays until
+//! its last session has ended, so that counters and end records still have a name.
+
+use crate::event::Tally;
+use crate::launch::{self, Inherited};
+use crate::sys::spawn::Plan;
+use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// First and longest rest of a `wait` program that consumes nothing.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+
+/// One service in force.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) facts: Rc<Service>,
+    /// Made at the first launch: of thousands of services most are never asked.
+    plan: Option<Rc<Plan>>,
+    pub(super) tally: Tally,
+    pub(super) listeners: Vec<ListenerId>,
+    /// How long its `wait` program rests next.
+    backoff: Duration,
+    /// Removed from the table.
+    pub(super) retired: bool,
+}
+
+impl Entry {
+    pub(super) fn new(facts: Rc<Service>) -> Entry {
+        Entry {
+            facts,
+            plan: None,
+            tally: Tally::default(),
+            listeners: Vec::new(),
+            backoff: BACKOFF.0,
+            retired: false,
+        }
+    }
+
+    /// Puts new facts in force.
+    pub(super) fn renew(&mut self, facts: Rc<Service>) {
+        self.facts = facts;
+        self.plan = None;
+        self.retired = false;
+        self.backoff = BACKOFF.0;
+    }
+
+    /// How long to rest now; the next time twice as long.
+    pub(super) fn back_off(&mut self) -> Duration {
+        let pause = self.backoff;
+        self.backoff = (pause * 2).min(BACKOFF.1);
+        pause
+    }
+
+    /// All is well again.
+    pub(super) fn calm_down(&mut self) {
+        self.backoff = BACKOFF.0;
+    }
+}
+
+/// All services in force, and those that are retired but not forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    entries: HashMap<ServiceId, Entry>,
+    identities: Vec<Identity>,
+    next: u32,
+}
+
+impl Services {
+    pub(super) fn get(&self, id: ServiceId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ServiceId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// By name, for a reload.
+    pub(super) fn by_name(&self) -> HashMap<String, ServiceId> {
+        self.entries
+            .iter()
+            .map(|(id, entry)| (entry.facts.name.clone(), *id))
+            .collect()
+    }
+
+    /// Adds one that was not there.
+    pub(super) fn enter(&mut self, facts: Rc<Service>) -> ServiceId {
+        let id = ServiceId(self.next);
+        self.next += 1;
+        self.entries.insert(id, Entry::new(facts));
+        id
+    }
+
+    /// Forgets one.
+    pub(super) fn leave(&mut self, id: ServiceId) -> Option<Entry> {
+        self.entries.remove(&id)
+    }
+
+    /// Puts the table's identities in force.
+    pub(super) fn set_identities(&mut self, identities: Vec<Identity>) {
+        self.identities = identities;
+    }
+
+    /// The plan of a service that runs a program.
+    pub(super) fn plan(&mut self, id: ServiceId, inherited: Inherited) -> Option<Rc<Plan>> {
+        let entry = self.entries.get_mut(&id)?;
+        let Action::Exec(program) = &entry.facts.action else {
+            return None;
+        };
+        let identity = self.identities.get(program.identity as usize)?;
+        let plan = entry
+            .plan
+            .get_or_insert_with(|| launch::plan(&entry.facts, program, identity, inherited));
+        Some(Rc::clone(plan))
+    }
+}

@@ -1,0 +1,200 @@
+//! The end: stop accepting, wait as long as was asked for, go.
+//!
+//! Programs that run are sessions of their own and are left alone, unless a drain timeout was given
+//! or we are PID 1 (with which they would end anyway): then they get that long to end by themselves,
+//! TERM, a grace period, KILL. A second signal ends it at once.
+
+use super::Supervisor;
+use super::children::Role;
+use super::timers::Timer;
+use crate::event::Event;
+use crate::sys::signal::end_group;
+use crate::table::ListenerId;
+use std::time::{Duration, Instant};
+
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a launch in flight may take to be decided.
+const LAUNCHES: Duration = Duration::from_millis(100);
+/// Exit status for a table with mistakes (EX_CONFIG).
+const BAD_TABLE: u8 = 78;
+
+/// Where in its life the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The first table is being read.
+    Starting,
+    /// It was no good.
+    Failed,
+    /// A table is in force.
+    Serving,
+    /// Nothing is accepted; launches in flight and, while draining, programs come to their end.
+    Stopping {
+        /// When to go a step further.
+        until: Instant,
+        step: Step,
+    },
+    /// It is over.
+    Over,
+}
+
+/// How far stopping has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Launches in flight are decided.
+    Launches,
+    /// Programs may end by themselves.
+    Drain,
+    /// They were asked to.
+    Asked,
+    /// They were killed.
+    Killed,
+}
+
+impl Phase {
+    /// Whether connections are taken.
+    pub(super) fn is_serving(self) -> bool {
+        matches!(self, Phase::Starting | Phase::Serving)
+    }
+
+    /// Whether a table has been in force.
+    pub(super) fn has_served(self) -> bool {
+        !matches!(self, Phase::Starting)
+    }
+
+    /// A table is in force. Returns whether it is the first.
+    pub(super) fn begin_serving(&mut self) -> bool {
+        let first = *self == Phase::Starting;
+        *self = Phase::Serving;
+        first
+    }
+
+    /// A table was no good: that is the end if it was the first.
+    pub(super) fn never_served(&mut self) {
+        if *self == Phase::Starting {
+            *self = Phase::Failed;
+        }
+    }
+}
+
+impl Supervisor {
+    /// The exit status, when it is over.
+    pub(super) fn exit_status(&self) -> Option<u8> {
+        match self.phase {
+            Phase::Failed => Some(BAD_TABLE),
+            Phase::Over => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Stops accepting; a second time ends at once.
+    pub(super) fn stop(&mut self) {
+        if !self.phase.is_serving() {
+            self.phase = Phase::Over;
+            return;
+        }
+        self.observe(&Event::Stopping {
+            live: self.programs() + self.link.live(),
+        });
+        let now = Instant::now();
+        let (step, time) = match self.options.drain_timeout {
+            Some(time) => (Step::Drain, time),
+            None => (Step::Launches, LAUNCHES),
+        };
+        self.phase = Phase::Stopping {
+            until: now + time,
+            step,
+        };
+        self.timers.set(now + time, Timer::Stop);
+        self.give_up_waiting();
+        let all: Vec<ListenerId> = self.listeners.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.close(id);
+        }
+        if step == Step::Launches {
+            self.dismiss_worker();
+        }
+        self.options.tell_stopping();
+        self.stop_further();
+    }
+
+    /// Ends if nothing is left to wait for; when the time is over goes a step further.
+    pub(super) fn stop_further(&mut self) {
+        let Phase::Stopping { until, step } = self.phase else {
+            return;
+        };
+        self.settle_launches();
+        let is_done = match step {
+            Step::Launches => !self.children.is_launching(),
+            _ => self.programs() == 0 && self.link.live() == 0,
+        };
+        if is_done {
+            self.phase = Phase::Over;
+            return;
+        }
+        let now = Instant::now();
+        if now < until {
+            // An exec that succeeds does not wake us, so launches are looked at again and again.
+            let next = if step == Step::Launches {
+                now + Duration::from_millis(1)
+            } else {
+                now + Duration::from_millis(50)
+            };
+            self.timers.set(next.min(until), Timer::Stop);
+            return;
+        }
+        match step {
+            Step::Launches | Step::Killed => self.phase = Phase::Over,
+            Step::Drain => self.end_programs(false, Step::Asked, GRACE),
+            Step::Asked => self.end_programs(true, Step::Killed, Duration::from_secs(1)),
+        }
+    }
+
+    fn end_programs(&mut self, forcibly: bool, step: Step, time: Duration) {
+        for (pid, child) in self.children.iter() {
+            if matches!(child.role, Role::Program { .. }) {
+                end_group(pid, forcibly);
+            }
+        }
+        self.dismiss_worker();
+        let until = Instant::now() + time;
+        self.phase = Phase::Stopping { until, step };
+        self.timers
+            .set(Instant::now() + Duration::from_millis(10), Timer::Stop);
+    }
+
+    fn programs(&self) -> usize {
+        self.children
+            .iter()
+            .filter(|(_, child)| matches!(child.role, Role::Program { .. }))
+            .count()
+    }
+
+    /// The last words: what each service has done.
+    pub(super) fn say_goodbye(&mut self) {
+        self.dismiss_worker();
+        if self.phase == Phase::Over {
+            let mut totals: Vec<_> = self
+                .services
+                .iter()
+                .map(|(id, entry)| (id, entry.facts.clone(), entry.tally))
+                .collect();
+            totals.sort_unstable_by_key(|(id, ..)| *id);
+            for (_, facts, tally) in &totals {
+                self.observe(&Event::Totals {
+                    service: &facts.name,
+                    tally: *tally,
+                });
+            }
+            self.observe(&Event::Stopped);
+        }
+        // A reader that does not read must not keep us.
+        let deadline = Instant::now() + Duration::from_millis(200);
+        while self.log.flush() && Instant::now() < deadline {
+            let _ = self
+                .poller
+                .wait(Some(Duration::from_millis(10)))
+                .map(Iterator::count);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Taking connections: accept, admit, launch.
+
+use super::Supervisor;
+use super::children::{Role, SessionFacts};
+use super::listeners::State;
+use super::timers::Timer;
+use super::word::Word;
+use crate::event::Event;
+use crate::launch::{self, Connection, Launched, Local};
+use crate::sys::Errno;
+use crate::sys::poll::Interest;
+use crate::sys::socket::{self, Peer};
+use crate::sys::spawn::Plan;
+use crate::table::{Action, ListenerId, Service, ServiceId};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Connections taken from one listener in one turn, so that a busy service cannot starve a quiet one.
+const BATCH: usize = 32;
+/// How long a listener rests whose accept fails for a reason of its own.
+const ODD_ERROR_REST: Duration = Duration::from_millis(100);
+
+/// A connection that waits for resources to be launched.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) service: ServiceId,
+    pub(super) facts: Rc<Service>,
+    pub(super) plan: Rc<Plan>,
+    pub(super) connection: Connection,
+    pub(super) permit: crate::admission::Permit<ServiceId>,
+}
+
+impl Supervisor {
+    /// Something waits at a listener.
+    pub(super) fn on_listener(&mut self, id: ListenerId) {
+        let Some(listener) = self.listeners.get(id) else {
+            return;
+        };
+        if listener.state != State::Armed {
+            return;
+        }
+        let service = listener.service;
+        let Some(entry) = self.services.get(service) else {
+            return;
+        };
+        if entry.facts.wait {
+            self.start_waiter(id, service)
+        } else {
+            self.take_batch(id, service)
+        }
+    }
+
+    fn take_batch(&mut self, id: ListenerId, service: ServiceId) {
+        let mut aborted = 0;
+        for _ in 0..BATCH {
+            if !self.has_room(service) {
+                return self.rest(id);
+            }
+            let Some(socket) = self
+                .listeners
+                .get(id)
+                .and_then(|listener| listener.socket())
+            else {
+                return;
+            };
+            match socket::accept(socket, false) {
+                Ok((socket, peer)) => self.take(id, service, socket, peer),
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR) => {}
+                Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
+                    return self.run_short("accept a connection", errno);
+                }
+                Err(errno) if is_clients_fault(errno) && aborted < BATCH / 2 => {
+                    aborted += 1;
+                    self.count_aborted(service);
+                }
+                Err(_) => return self.rest_for(id, ODD_ERROR_REST),
+            }
+        }
+    }
+
+    fn count_aborted(&mut self, service: ServiceId) {
+        let Some(entry) = self.services.get_mut(service) else {
+            return;
+        };
+        let name = &entry.facts.name;
+        entry.tally.observe(&Event::Accepted { service: name });
+        entry.tally.observe(&Event::Aborted { service: name });
+    }
+
+    /// Whether a connection to the service may be taken now.
+    pub(super) fn has_room(&self, service: ServiceId) -> bool {
+        self.phase.is_serving() && !self.shortage.is_resting() && self.admission.has_room(service)
+    }
+
+    fn take(&mut self, id: ListenerId, service: ServiceId, socket: OwnedFd, peer: Peer) {
+        let Some(listener) = self.listeners.get(id) else {
+            return;
+        };
+        if matches!(peer, Peer::Inet(_)) && socket::is_gone(&socket) {
+            return self.count_aborted(service);
+        }
+        let local = match (Local::of(&listener.bound), listener.is_wildcard()) {
+            (Local::Inet(_), true) => match socket::local_address(socket.as_fd()) {
+                Ok(Some(address)) => Local::Inet(address),
+                _ => return self.count_aborted(service),
+            },
+            (local, _) => local,
+        };
+        let plan = self.services.plan(service, self.inherited);
+        let (Some(entry), Some(plan)) = (self.services.get_mut(service), plan) else {
+            return;
+        };
+        let Ok(permit) = self.admission.admit(service) else {
+            return;
+        };
+        entry.tally.observe(&Event::Accepted {
+            service: &entry.facts.name,
+        });
+        let facts = Rc::clone(&entry.facts);
+        let connection = Connection {
+            socket,
+            peer,
+            local,
+            id: self.next_id(),
+            at: Instant::now(),
+        };
+        self.launch(Waiting {
+            service,
+            facts,
+            plan,
+            connection,
+            permit,
+        });
+    }
+
+    /// Launches a program on a connection; what lacks a resource waits until it is there.
+    pub(super) fn launch(&mut self, waiting: Waiting) {
+        let Waiting {
+            service,
+            facts,
+            plan,
+            connection,
+            permit,
+        } = waiting;
+        match launch::connection(&mut self.spawner, &plan, &facts, connection, permit) {
+            Ok((launched, connected)) => {
+                let session = SessionFacts {
+                    service,
+                    id: connected.id,
+                    peer: Some(connected.peer),
+                };
+                self.enter_program(launched, session, connected.at);
+                self.shortage.succeeded(&mut self.timers);
+            }
+            Err(postponed) => {
+                let launch::Postponed {
+                    what: connection,
+                    permit,
+                    errno,
+                } = postponed;
+                self.shortage.keep(Waiting {
+                    service,
+                    facts,
+                    plan,
+                    connection,
+                    permit,
+                });
+                self.run_short("start a program", errno);
+            }
+        }
+    }
+
+    /// Enters a program that was launched into the ledger.
+    pub(super) fn enter_program(
+        &mut self,
+        launched: Launched,
+        session: SessionFacts,
+        born: Instant,
+    ) {
+        let Launched {
+            spawned,
+            permit,
+            stderr,
+        } = launched;
+        self.observe_session(session, |session| Event::Cloned { session });
+        self.children
+            .enter(spawned, Role::Program { session, permit }, born);
+        self.time_aging();
+        if let Some(reading) = stderr {
+            let number = self.pipes.enter(reading, session.service, session.id);
+            if let Some(descriptor) = self.pipes.descriptor(number) {
+                // Without room in the poller the lines are lost, the program is not.
+                let _ = self
+                    .poller
+                    .add(descriptor, Interest::Read, Word::Stderr(number).into());
+            }
+        }
+    }
+
+    /// Stops to poll a listener until somebody wakes it.
+    pub(super) fn rest(&mut self, id: ListenerId) {
+        let Some(listener) = self
+            .listeners
+            .get_mut(id)
+            .filter(|listener| listener.state == State::Armed)
+        else {
+            return;
+        };
+        listener.state = State::Resting;
+        if let Some(socket) = listener.socket() {
+            let _ = self.poller.remove(socket);
+        }
+        let service = listener.service;
+        // Room in a nowait service comes with an exit of the service; anything else concerns all.
+        let waits = self
+            .services
+            .get(service)
+            .is_none_or(|entry| entry.facts.wait);
+        if waits
+            || self.admission.live(service) == 0
+            || self.admission.is_full()
+            || self.shortage.is_resting()
+        {
+            self.shortage.rests(id);
+        }
+    }
+
+    /// Stops to poll a listener for a time.
+    pub(super) fn rest_for(&mut self, id: ListenerId, pause: Duration) {
+        self.rest(id);
+        self.look_later(id, pause);
+    }
+
+    /// Sets the time when a listener is to be bound or polled again.
+    pub(super) fn look_later(&mut self, id: ListenerId, pause: Duration) {
+        let at = Instant::now() + pause;
+        if let Some(listener) = self.listeners.get_mut(id) {
+            listener.set_due(at);
+            self.timers.set(at, Timer::Listener(id));
+        }
+    }
+
+    /// That time has come.
+    pub(super) fn look_after(&mut self, id: ListenerId, now: Instant) {
+        let Some(listener) = self
+            .listeners
+            .get_mut(id)
+            .filter(|_| self.phase.is_serving())
+        else {
+            return;
+        };
+        if !listener.is_due(now) {
+            return;
+        }
+        match listener.state {
+            State::Resting => self.activate(id),
+            State::NotBound | State::LeftOut => self.finish_binding(id),
+            _ => {}
+        }
+    }
+
+    /// Polls a listener again.
+    pub(super) fn wake_listener(&mut self, id: ListenerId) {
+        let Some(listener) = self
+            .listeners
+            .get_mut(id)
+            .filter(|listener| listener.state == State::Resting)
+        else {
+            return;
+        };
+        let Some(socket) = listener.socket() else {
+            return;
+        };
+        if self
+            .poller
+            .add(socket, Interest::Read, Word::Listener(id).into())
+            .is_ok()
+        {
+            listener.state = State::Armed;
+        } else {
+            // No memory for it now.
+            self.look_later(id, Duration::from_millis(500));
+        }
+    }
+
+    /// A service that was full has room again.
+    pub(super) fn wake_service(&mut self, service: ServiceId) {
+        let Some(entry) = self.services.get(service) else {
+            return;
+        };
+        match entry.facts.action {
+            // Its other listeners may be backing off, and those that only lack room are noted there.
+            Action::Exec(_) if entry.facts.wait => self.wake_all(),
+            Action::Exec(_) => entry
+                .listeners
+                .clone()
+                .into_iter()
+                .for_each(|id| self.wake_listener(id)),
+            Action::Builtin(_) => {}
+        }
+    }
+}
+
+/// Errors of accept(2) that concern the connection, not the listener.
+fn is_clients_fault(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ECONNABORTED
+            | Errno::EPROTO
+            | Errno::ENETDOWN
+            | Errno::ENOPROTOOPT
+            | Errno::EHOSTDOWN
+            | Errno::ENONET
+            | Errno::EHOSTUNREACH
+            | Errno::EOPNOTSUPP
+            | Errno::ENETUNREACH
+            | Errno::ETIMEDOUT
+            | Errno::ECONNRESET
+            | Errno::EPERM
+    )
+}

@@ -1,0 +1,208 @@
+//! Programs that are given the socket itself, and are not trusted with it.
+
+use super::Supervisor;
+use super::children::SessionFacts;
+use super::listeners::State;
+use crate::event::Event;
+use crate::launch::{self, Lent};
+use crate::sys::fd::set_nonblocking;
+use crate::sys::poll::is_readable;
+use crate::sys::socket::{self, QueueHead};
+use crate::table::{ListenerId, Pass, ServiceId};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A program that lived this long has done something, whatever its queue looks like.
+const GOOD_RUN: Duration = Duration::from_secs(1);
+
+/// A `wait` program that runs.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// What it was lent.
+    listeners: Vec<ListenerId>,
+    /// What waited first when it was started.
+    head: Option<QueueHead>,
+}
+
+impl Supervisor {
+    /// Something waits at a listener of a `wait` service.
+    pub(super) fn start_waiter(&mut self, id: ListenerId, service: ServiceId) {
+        if !self.has_room(service) {
+            return self.rest(id);
+        }
+        let plan = self.services.plan(service, self.inherited);
+        let (Some(entry), Some(plan)) = (self.services.get(service), plan) else {
+            return;
+        };
+        let facts = Rc::clone(&entry.facts);
+        let lent_ids: Vec<ListenerId> = match facts.pass {
+            Pass::Stdio => vec![id],
+            Pass::ListenFds => entry.listeners.clone(),
+        };
+        let connection_id = self.next_id();
+        let Ok(permit) = self.admission.admit(service) else {
+            return;
+        };
+        let listeners = lent_ids.iter().filter_map(|id| self.listeners.get(*id));
+        let lent: Vec<Lent> = listeners
+            .filter_map(|listener| {
+                Some(Lent {
+                    socket: listener.socket()?,
+                    endpoint: &listener.endpoint,
+                    bound: &listener.bound,
+                })
+            })
+            .collect();
+        let head = lent
+            .first()
+            .and_then(|lent| socket::queue_head(lent.socket, lent.endpoint.transport));
+        let born = Instant::now();
+        match launch::wait(
+            &mut self.spawner,
+            &plan,
+            &facts,
+            &lent,
+            connection_id,
+            permit,
+        ) {
+            Ok(launched) => {
+                let pid = launched.spawned.pid;
+                let session = SessionFacts {
+                    service,
+                    id: connection_id,
+                    peer: None,
+                };
+                self.lend(&lent_ids);
+                self.waiters.insert(
+                    pid,
+                    Waiter {
+                        listeners: lent_ids,
+                        head,
+                    },
+                );
+                self.enter_program(launched, session, born);
+                self.shortage.succeeded(&mut self.timers);
+            }
+            Err(postponed) => {
+                self.admission.release(postponed.permit);
+                self.run_short("start a program", postponed.errno);
+                self.rest(id);
+            }
+        }
+    }
+
+    fn lend(&mut self, ids: &[ListenerId]) {
+        for id in ids {
+            let Some(listener) = self.listeners.get_mut(*id) else {
+                continue;
+            };
+            if let Some(socket) = listener.socket() {
+                if listener.state == State::Armed {
+                    let _ = self.poller.remove(socket);
+                }
+                listener.state = State::Lent;
+            }
+        }
+    }
+
+    /// A `wait` program has ended: its sockets come home and are looked at.
+    pub(super) fn restore(&mut self, pid: i32, service: ServiceId, lived: Duration, failed: bool) {
+        let Some(waiter) = self.waiters.remove(&pid) else {
+            return;
+        };
+        let unfed = self.has_consumed_nothing(&waiter) && lived < GOOD_RUN;
+        let pause = if failed || unfed {
+            self.back_off(service)
+        } else {
+            self.calm_down_service(service)
+        };
+        for id in waiter.listeners {
+            self.repair(id);
+            if let Some(listener) = self
+                .listeners
+                .get_mut(id)
+                .filter(|listener| listener.state == State::Lent)
+            {
+                listener.state = State::Resting;
+            }
+            match pause {
+                Some(pause) => self.look_later(id, pause),
+                None => self.activate(id),
+            }
+        }
+    }
+
+    fn has_consumed_nothing(&self, waiter: &Waiter) -> bool {
+        let first = waiter
+            .listeners
+            .first()
+            .and_then(|id| self.listeners.get(*id));
+        let Some((listener, socket)) =
+            first.and_then(|listener| Some((listener, listener.socket()?)))
+        else {
+            return false;
+        };
+        let head = socket::queue_head(socket, listener.endpoint.transport);
+        match (waiter.head, head) {
+            // More may have come since, but if any was taken there can be fewer.
+            (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now))) => {
+                now >= before && now > 0
+            }
+            (before, now) => is_readable(socket) && before == now,
+        }
+    }
+
+    fn back_off(&mut self, service: ServiceId) -> Option<Duration> {
+        let entry = self.services.get_mut(service)?;
+        let pause = entry.back_off();
+        let facts = Rc::clone(&entry.facts);
+        self.observe_service(
+            service,
+            &Event::BackingOff {
+                service: &facts.name,
+                pause,
+            },
+        );
+        Some(pause)
+    }
+
+    fn calm_down_service(&mut self, service: ServiceId) -> Option<Duration> {
+        if let Some(entry) = self.services.get_mut(service) {
+            entry.calm_down();
+        }
+        None
+    }
+
+    /// Makes a listener anew if its program has left it unfit, and puts its flags right.
+    fn repair(&mut self, id: ListenerId) {
+        let Some(listener) = self.listeners.get(id) else {
+            return;
+        };
+        let Some(socket) = listener.socket() else {
+            return;
+        };
+        let service = listener.service;
+        let Some(facts) = self
+            .services
+            .get(service)
+            .map(|entry| Rc::clone(&entry.facts))
+        else {
+            return;
+        };
+        match socket::damage(socket, listener.endpoint.transport) {
+            None => drop(set_nonblocking(socket, !facts.wait)),
+            Some(reason) => {
+                let address = listener.shown();
+                self.observe_service(
+                    service,
+                    &Event::SocketDamaged {
+                        service: &facts.name,
+                        address: &address,
+                        reason,
+                    },
+                );
+                self.bind_anew(id);
+            }
+        }
+    }
+}

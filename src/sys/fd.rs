@@ -1,0 +1,164 @@
+//! Descriptors: the zones they live in, and small acts on them.
+//!
+//! A launch copies the descriptor table up to its connection's number, so numbers matter:
+//! 0 to 2 are open from the start, [`LAUNCH_EVENT`] and [`NULL`] are fixed, then comes what belongs
+//! to a launch in flight, and everything that lives longer is moved above a floor. The floor is an
+//! optimisation: a connection above it costs more to launch, nothing else.
+
+use super::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The eventfd that a child writes when its descriptor table is its own. Below every connection, or
+/// the child would lose it in that very act.
+pub const LAUNCH_EVENT: RawFd = 3;
+
+/// `/dev/null`, read and write, for programs that are given no socket.
+pub const NULL: RawFd = 4;
+
+const DEFAULT_FLOOR: RawFd = 512;
+static FLOOR: AtomicI32 = AtomicI32::new(DEFAULT_FLOOR);
+
+/// Sets the floor for a soft descriptor limit of `nofile`: 512, or half the limit when it is small.
+pub fn set_floor(nofile: u64) {
+    let half = RawFd::try_from(nofile / 2).unwrap_or(DEFAULT_FLOOR);
+    FLOOR.store(half.min(DEFAULT_FLOOR), Ordering::Relaxed);
+}
+
+/// Moves a descriptor that will live long above the floor, close-on-exec. Where no number is left
+/// there it stays where it is.
+pub fn raise(fd: OwnedFd) -> OwnedFd {
+    let floor = FLOOR.load(Ordering::Relaxed);
+    if fd.as_raw_fd() >= floor {
+        return fd;
+    }
+    duplicate_from(fd.as_fd(), floor).unwrap_or(fd)
+}
+
+/// Duplicates a descriptor to the lowest free number above the fixed ones, close-on-exec: what a
+/// launch needs of something that lives above the floor.
+pub fn lower(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
+    duplicate_from(fd, NULL + 1)
+}
+
+fn duplicate_from(fd: BorrowedFd, lowest: RawFd) -> Result<OwnedFd, Errno> {
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    // SAFETY: fcntl has just made this descriptor, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes a descriptor that the kernel has just handed out.
+pub(super) fn own(number: RawFd) -> OwnedFd {
+    // SAFETY: callers in `sys` pass the result of a system call that made the descriptor.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Closes whatever we inherited above 2, opens what is missing of 0 to 2 on `/dev/null`, and takes
+/// the two fixed numbers. The first act of the supervisor: afterwards a new descriptor is never one
+/// of 0 to 4. Descriptors in `keep` (above 2) survive, moved above the floor, in the same order.
+pub fn tidy(keep: &[RawFd]) -> Result<Vec<OwnedFd>, Errno> {
+    for number in 0..3 {
+        // SAFETY: F_GETFD on a number that may be closed only answers EBADF.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+            // The lowest free number is `number`, since those below it are open.
+            let null = open("/dev/null", OFlag::O_RDWR, Mode::empty())?;
+            std::mem::forget(null);
+        }
+    }
+    let kept: Vec<OwnedFd> = keep
+        .iter()
+        .filter(|number| **number > 2)
+        // SAFETY: the caller says that these numbers were given to us to own; a closed one fails in
+        // fcntl and is dropped from the list without being closed.
+        .filter_map(|number| duplicate_from(unsafe { BorrowedFd::borrow_raw(*number) }, 10).ok())
+        .collect();
+    close_all_but(&kept);
+    // 0 to 2 are open and what we keep is at 10 or above, so these are 3 and 4.
+    let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    if event.as_fd().as_raw_fd() != LAUNCH_EVENT || null.as_raw_fd() != NULL {
+        return Err(Errno::EBADF);
+    }
+    std::mem::forget((event, null));
+    Ok(kept.into_iter().map(raise).collect())
+}
+
+/// Closes every descriptor above 2 except these.
+fn close_all_but(kept: &[OwnedFd]) {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    numbers.sort_unstable();
+    let mut from = 3;
+    for number in numbers.into_iter().chain([u32::MAX]) {
+        if number > from {
+            close_range(from, number.saturating_sub(1));
+        }
+        from = number.saturating_add(1);
+    }
+}
+
+/// close_range(2); where the kernel lacks it or a container forbids it, one by one as /proc tells.
+fn close_range(first: u32, last: u32) {
+    // SAFETY: closes descriptors of which nobody in this process has an owner: called at start only.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+        return;
+    }
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+        .map(|entries| {
+            entries
+                .flatten()
+                .filter_map(|e| e.file_name().to_str()?.parse().ok())
+                .collect()
+        })
+        .unwrap_or_else(|_| (3..1024).collect());
+    for number in open {
+        if (first..=last).contains(&(number as u32)) {
+            // SAFETY: as above.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
+/// The eventfd at [`LAUNCH_EVENT`].
+pub fn launch_event() -> BorrowedFd<'static> {
+    // SAFETY: `tidy` put it there for the life of the process.
+    unsafe { BorrowedFd::borrow_raw(LAUNCH_EVENT) }
+}
+
+/// `/dev/null` at [`NULL`].
+pub fn null() -> BorrowedFd<'static> {
+    // SAFETY: `tidy` put it there for the life of the process.
+    unsafe { BorrowedFd::borrow_raw(NULL) }
+}
+
+/// Sets or clears O_NONBLOCK, which belongs to the open file and is shared with whoever else has it.
+pub fn set_nonblocking(fd: BorrowedFd, on: bool) -> Result<(), Errno> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let wanted = if on {
+        flags | OFlag::O_NONBLOCK
+    } else {
+        flags & !OFlag::O_NONBLOCK
+    };
+    if wanted != flags {
+        fcntl(fd, FcntlArg::F_SETFL(wanted))?;
+    }
+    Ok(())
+}
+
+/// Clears close-on-exec: for a descriptor that an exec'd child of our own is to find.
+pub fn keep_on_exec(fd: BorrowedFd) -> Result<(), Errno> {
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
+}
+
+/// An anonymous file in memory, close-on-exec.
+pub fn memory_file(name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
+    // SAFETY: `name` is a C string that outlives the call.
+    Errno::result(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) }).map(own)
+}
+
+/// How many descriptors are open, as /proc tells; for tests and reports.
+pub fn count_open() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() - 1)
+}

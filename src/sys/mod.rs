@@ -1,0 +1,22 @@
+//! The kernel in our words: the only place with `unsafe` code and raw system calls.
+//!
+//! Each file covers one subject and leaves policy to its callers: nothing here logs, retries or
+//! decides. Errors are the kernel's own [`nix::errno::Errno`].
+#![allow(unsafe_code)]
+
+pub mod address;
+pub mod confine;
+pub mod datagram;
+pub mod fd;
+pub mod limits;
+pub mod names;
+pub mod poll;
+pub mod signal;
+pub mod socket;
+pub mod spawn;
+pub mod stream;
+pub mod time;
+pub mod user;
+pub mod wait;
+
+pub use nix::errno::Errno;

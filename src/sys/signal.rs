@@ -1,0 +1,116 @@
+//! Signals as mail: all are blocked for good, and read from a descriptor.
+//!
+//! Nothing ever runs in a handler, so a child that shares our memory has nothing to undo but the
+//! mask.
+
+use super::Errno;
+use super::fd::raise;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What the supervisor is told by signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mail {
+    /// A child ended (SIGCHLD).
+    Child,
+    /// Read the table again (SIGHUP).
+    Reload,
+    /// Stop (SIGTERM, SIGINT).
+    Stop,
+    /// Open log files again (SIGUSR1).
+    Reopen,
+}
+
+/// The descriptor that signals are read from.
+#[derive(Debug)]
+pub struct Mailbox {
+    signals: OwnedFd,
+}
+
+/// Puts every signal back to its default disposition, and blocks all of them. Rust's runtime ignores
+/// SIGPIPE and catches SIGSEGV and SIGBUS; whoever started us may have ignored or blocked others; a
+/// child must find none of that.
+pub fn reset_and_block() -> Result<(), Errno> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            // SAFETY: the default disposition runs no code of ours.
+            unsafe { sigaction(signal, &default) }?;
+        }
+    }
+    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        // SAFETY: as above; nix has no names for real-time signals.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    SigSet::all().thread_block()
+}
+
+impl Mailbox {
+    /// Opens it, above the descriptor floor. The signals must be blocked.
+    pub fn open() -> Result<Mailbox, Errno> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGHUP,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGUSR1,
+        ] {
+            set.add(signal);
+        }
+        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        // SignalFd cannot be taken apart; the duplicate reads the same mail.
+        Ok(Mailbox {
+            signals: raise(
+                signals
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .map_err(|_| Errno::EMFILE)?,
+            ),
+        })
+    }
+
+    /// The next piece of mail, if there is one.
+    pub fn next(&mut self) -> Option<Mail> {
+        let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+        while let Ok(length) = nix::unistd::read(&self.signals, &mut info) {
+            if length != info.len() {
+                return None;
+            }
+            // The number is the first field (signalfd(2)).
+            let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]) as i32;
+            match number {
+                libc::SIGCHLD => return Some(Mail::Child),
+                libc::SIGHUP => return Some(Mail::Reload),
+                libc::SIGTERM | libc::SIGINT => return Some(Mail::Stop),
+                libc::SIGUSR1 => return Some(Mail::Reopen),
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+impl AsFd for Mailbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+}
+
+/// Sends SIGKILL to one process. The pid must be a child that was not reaped, or it may be anyone's.
+pub fn kill_process(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// Asks a child's whole process group to end, or ends it. Each child leads a session and a group of
+/// its own.
+pub fn end_group(pid: i32, forcibly: bool) {
+    let signal = if forcibly {
+        Signal::SIGKILL
+    } else {
+        Signal::SIGTERM
+    };
+    let _ = nix::sys::signal::killpg(Pid::from_raw(pid), signal);
+}

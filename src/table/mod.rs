@@ -1,0 +1,65 @@
+//! Facts: what the administrator asked for, after names, users and addresses were resolved.
+//!
+//! A [`Table`] is made by `config` (in the loader), travels to the supervisor as JSON, and is never
+//! changed afterwards: a reload replaces it whole. Nothing here asks the system anything, and
+//! nothing here can fail.
+
+mod endpoint;
+mod service;
+
+pub use endpoint::{Address, Endpoint, Transport};
+pub use service::{Action, Builtin, Identity, Limit, Pass, Program, Resource, Service, Stderr};
+
+use serde::{Deserialize, Serialize};
+
+/// A whole `services.toml` with its includes, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The `[server]` section.
+    pub server: Server,
+    /// Who programs run as. Services name them by index, since thousands share a few.
+    pub identities: Vec<Identity>,
+    /// Every service, in the order in which they were written, disabled ones included.
+    pub services: Vec<Service>,
+}
+
+/// The `[server]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Where the log goes.
+    pub log: LogSink,
+    /// How a log line is written.
+    pub log_format: LogFormat,
+    /// Programs that may run at once, over all services.
+    pub max_connections: u32,
+    /// Connections that the worker may hold at once, over all built-in services.
+    pub max_worker_connections: u32,
+    /// Whom the worker becomes; `None` when we have no right to change users.
+    pub worker: Option<Identity>,
+}
+
+/// `[server] log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogSink {
+    /// Standard error, with priorities under systemd.
+    Stderr,
+    /// Appended to this file; reopened on SIGUSR1.
+    File(String),
+}
+
+/// `[server] log_format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogFormat {
+    /// `event key=value …`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A service's number: given by the supervisor, kept across reloads for as long as the name exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u32);
+
+/// A listener's number: given by the supervisor, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub u32);

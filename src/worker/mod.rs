@@ -1,0 +1,260 @@
+//! The unprivileged process: accepts and serves the connections and datagrams of built-in services.
+//!
+//! It is started by the supervisor, as a user of its own, with the control socket as descriptor 0.
+//! Listeners come over that socket, [`Report`](crate::control::Report)s go back over it, and when it
+//! ends so does the worker. One thread, one epoll loop; when nobody is connected, no timer runs.
+//!
+//! No client's doing, no lack of resources and no errno of accept(2) ends the process. What does is
+//! a [`Failure`] of the control socket or of the loop itself: the supervisor then starts another.
+
+mod accept;
+mod datagrams;
+mod listeners;
+mod orders;
+mod rate;
+mod recency;
+mod reflection;
+mod reports;
+mod session;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use crate::admission::Admission;
+use crate::control::{ListenerId, Malformed, ServiceId};
+use crate::sys::poll::{Interest, Poller, Ready};
+use crate::sys::time::Clock;
+use crate::sys::{Errno, confine};
+use datagrams::Guard;
+use listeners::Listeners;
+use recency::Recency;
+use reports::{Reports, Sent};
+use session::Session;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tally::Tallies;
+
+/// How long a connection may move nothing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Events of one turn at most.
+const EVENTS: usize = 256;
+
+/// EX_OSERR of sysexits.
+const OS_ERROR: u8 = 71;
+
+/// What the worker goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Connections at once, over all services: 1 or more.
+    pub max_connections: u32,
+    /// How long a connection may move nothing.
+    pub idle_timeout: Duration,
+    /// Descriptors that the process may have (RLIMIT_NOFILE).
+    pub descriptors: u64,
+}
+
+/// Why the worker cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// A system call failed.
+    Call(&'static str, Errno),
+    /// The supervisor sent something else than an order: it is of another version.
+    Order(Malformed),
+    /// A listener's descriptor was lost on the way: too many are open here.
+    NoDescriptor(ListenerId),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Call(call, errno) => write!(f, "{call}: {}", errno.desc()),
+            Failure::Order(malformed) => write!(f, "order from the supervisor: {malformed}"),
+            Failure::NoDescriptor(listener) => {
+                write!(
+                    f,
+                    "listener {} came without its socket; raise the limit of open files",
+                    listener.0
+                )
+            }
+        }
+    }
+}
+
+/// The process: makes itself harmless, and serves until the supervisor goes. Call it with nothing
+/// but descriptors 0 (the control socket), 1 and 2 open, and after the change of user.
+pub fn main(max_connections: u32) -> ExitCode {
+    let prepared = prepare().map_err(|errno| Failure::Call("setting up the worker", errno));
+    let served = prepared.and_then(|descriptors| {
+        let settings = Settings {
+            max_connections,
+            idle_timeout: IDLE_TIMEOUT,
+            descriptors,
+        };
+        run(std::io::stdin().as_fd(), settings)
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("oxinetd worker: {failure}");
+            ExitCode::from(OS_ERROR)
+        }
+    }
+}
+
+/// A supervisor that ended before the first of these has left the control socket at its end.
+fn prepare() -> Result<u64, Errno> {
+    confine::die_with_parent()?;
+    confine::forgo_privileges()?;
+    confine::block_sigpipe()?;
+    confine::raise_descriptor_limit()
+}
+
+/// Serves until the control socket ends.
+pub fn run(control: BorrowedFd, settings: Settings) -> Result<(), Failure> {
+    let mut worker = Worker::new(control, settings)?;
+    while worker.turn()? {}
+    Ok(())
+}
+
+/// Everything the loop owns.
+struct Worker<'a> {
+    control: BorrowedFd<'a>,
+    control_is_full: bool,
+    settings: Settings,
+    poller: Poller,
+    ready: Vec<Ready>,
+    /// When this turn began.
+    now: Instant,
+    clock: Clock,
+    /// What is read and sent on within one call.
+    scratch: Box<[u8]>,
+    listeners: Listeners,
+    admission: Admission<ServiceId>,
+    sessions: Recency<Session>,
+    /// The number of the connection that began last.
+    last_number: u32,
+    guard: Guard,
+    tallies: Tallies,
+    reports: Reports,
+}
+
+impl<'a> Worker<'a> {
+    fn new(control: BorrowedFd<'a>, settings: Settings) -> Result<Worker<'a>, Failure> {
+        let poller = Poller::new(EVENTS).map_err(|errno| Failure::Call("epoll_create", errno))?;
+        poller
+            .add(control, Interest::Read, Source::Control.word())
+            .map_err(|errno| Failure::Call("epoll_ctl for the control socket", errno))?;
+        Ok(Worker {
+            control,
+            control_is_full: false,
+            settings,
+            poller,
+            ready: Vec::with_capacity(EVENTS),
+            now: Instant::now(),
+            clock: Clock::new(),
+            scratch: vec![0; session::SHARE].into(),
+            listeners: Listeners::default(),
+            admission: Admission::new(settings.max_connections),
+            sessions: Recency::new(),
+            last_number: 0,
+            guard: Guard::default(),
+            tallies: Tallies::default(),
+            reports: Reports::default(),
+        })
+    }
+
+    /// Waits for something to do and does it. False when the supervisor has gone.
+    fn turn(&mut self) -> Result<bool, Failure> {
+        let timeout = self
+            .next_deadline()
+            .map(|when| when.saturating_duration_since(Instant::now()));
+        self.ready.clear();
+        let ready = self
+            .poller
+            .wait(timeout)
+            .map_err(|errno| Failure::Call("epoll_wait", errno))?;
+        self.ready.extend(ready);
+        self.now = Instant::now();
+        for index in 0..self.ready.len() {
+            let ready = self.ready[index];
+            match Source::of(ready.word) {
+                Source::Control if ready.readable && !self.take_orders()? => return Ok(false),
+                Source::Control => {}
+                Source::Listener(id) => self.serve(id),
+                Source::Session(slot) => self.advance(slot, ready),
+            }
+        }
+        self.end_idle();
+
+        self.tallies.report(&mut self.reports, self.now);
+        self.send_reports()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let idle = self
+            .sessions
+            .oldest()
+            .map(|(_, touched)| touched + self.settings.idle_timeout);
+        [idle, self.listeners.next_awake(), self.tallies.due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn serve(&mut self, id: ListenerId) {
+        match self.listeners.at(id) {
+            Some(listener) if listener.offer.transport.is_connected() => self.accept_from(id),
+            Some(_) => self.serve_datagrams(id),
+            // Closed in this very turn.
+            None => {}
+        }
+    }
+
+    /// Sends what the control socket takes. False when the supervisor has gone.
+    fn send_reports(&mut self) -> Result<bool, Failure> {
+        let full = match self.reports.send(self.control) {
+            Sent::Gone => return Ok(false),
+            Sent::Some => true,
+            Sent::All => false,
+        };
+        if full != self.control_is_full {
+            let interest = if full { Interest::Both } else { Interest::Read };
+            self.poller
+                .change(self.control, interest, Source::Control.word())
+                .map_err(|errno| Failure::Call("epoll_ctl for the control socket", errno))?;
+            self.control_is_full = full;
+            self.listeners.relieve(&self.poller, self.now);
+        }
+        Ok(true)
+    }
+}
+
+/// What the poller's words stand for. A slot that was given away within a turn is woken for nothing,
+/// which does no harm: no call waits.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Control,
+    Listener(ListenerId),
+    Session(u32),
+}
+
+impl Source {
+    fn word(self) -> u64 {
+        match self {
+            Source::Session(slot) => slot.into(),
+            Source::Listener(id) => 1 << 32 | u64::from(id.0),
+            Source::Control => 2 << 32,
+        }
+    }
+
+    fn of(word: u64) -> Source {
+        match (word >> 32, word as u32) {
+            (0, slot) => Source::Session(slot),
+            (1, id) => Source::Listener(ListenerId(id)),
+            _ => Source::Control,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The supervisor's orders, obeyed.
+
+use super::listeners::{Listener, Offer};
+use super::{Failure, Worker};
+use crate::control::{LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::sys::Errno;
+use crate::sys::datagram;
+use crate::sys::socket::receive_record;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Orders in one turn.
+const ORDERS: usize = 64;
+
+/// Descriptors that are never connections: standard ones, epoll, control, and what comes in flight.
+const SPARE: u64 = 16;
+
+impl Worker<'_> {
+    /// Takes what has come. False at the end: the supervisor has gone.
+    pub(super) fn take_orders(&mut self) -> Result<bool, Failure> {
+        // One byte more, so that a message that is too long is noticed.
+        let mut message = [0; LENGTH + 1];
+        for _ in 0..ORDERS {
+            match receive_record(self.control, &mut message) {
+                Ok((0, _)) | Err(Errno::ECONNRESET) => return Ok(false),
+                Ok((length, descriptor)) => {
+                    let order = Order::decode(&message[..length]).map_err(Failure::Order)?;
+                    self.obey(order, descriptor)?;
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::Call("recvmsg on the control socket", errno)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn obey(&mut self, order: Order, descriptor: Option<OwnedFd>) -> Result<(), Failure> {
+        match order {
+            Order::Listen {
+                service,
+                listener,
+                builtin,
+                transport,
+                max_connections,
+            } => {
+                let socket = descriptor.ok_or(Failure::NoDescriptor(listener))?;
+                let offer = Offer {
+                    service,
+                    builtin,
+                    transport,
+                };
+                self.listen(listener, Listener::new(offer, socket), max_connections);
+            }
+            Order::Unlisten { listener } => self.unlisten(listener),
+            Order::Limit {
+                service,
+                max_connections,
+            } => self.limit(service, max_connections),
+            Order::OwnUdp { address } => self.guard.own.add(address),
+            Order::ForgetUdp { address } => self.guard.own.forget(address),
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self, id: ListenerId, listener: Listener, max_connections: u32) {
+        let service = listener.offer.service;
+        if !listener.offer.transport.is_connected() {
+            // Where it fails the answers leave from wherever the routes say.
+            let _ = datagram::ask_for_destination(listener.socket.as_fd());
+        }
+        self.listeners.add(id, listener, &self.poller, self.now);
+        self.limit(service, max_connections);
+        self.fit_to_descriptors();
+    }
+
+    fn unlisten(&mut self, id: ListenerId) {
+        if let Some(service) = self.listeners.remove(id, &self.poller) {
+            self.admission.forget_service(service);
+            self.tallies.forget(service, &mut self.reports);
+        }
+        self.reports.push(Report::Unlistened { listener: id });
+        self.fit_to_descriptors();
+    }
+
+    fn limit(&mut self, service: ServiceId, max_connections: u32) {
+        if self.listeners.set_limit(service, max_connections) {
+            self.admission.set_service(service, max_connections);
+            self.listeners.has_room(service, &self.poller, self.now);
+        }
+    }
+
+    /// Listeners and connections share the descriptors: more of these, fewer of those. So the oldest
+    /// connection makes way in good order before the kernel refuses one.
+    fn fit_to_descriptors(&mut self) {
+        let taken = self.listeners.len() as u64 + SPARE;
+        let left =
+            u32::try_from(self.settings.descriptors.saturating_sub(taken)).unwrap_or(u32::MAX);
+        self.admission
+            .set_limit(self.settings.max_connections.min(left).max(1));
+    }
+}

@@ -1,0 +1,51 @@
+//! Starts a real `oxinetd serve` for one test, talks to it, stops it and checks its accounts.
+//!
+//! ```text
+//! let server = server().service("echo", r#"builtin = "echo""#).start();
+//! server.connect("echo").send("hi").expect("hi");
+//! server.stop();
+//! ```
+//!
+//! Every server has a directory of its own, listens on ports that the kernel chose (tests learn them
+//! from the `listening` lines), and inherits nothing from whoever runs the tests. Waiting is always
+//! for something (a line, a byte, an exit) and ends with a panic that shows the log after
+//! [`DEADLINE`]. Anything that goes wrong here panics: it is the test that failed.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a tool box: each test takes what it needs"
+)]
+
+mod accounts;
+mod builder;
+mod client;
+mod directory;
+mod log;
+mod process;
+mod server;
+mod skip;
+mod tail;
+mod udp;
+
+pub(crate) use accounts::Totals;
+pub(crate) use builder::{Builder, Refused, server};
+pub(crate) use client::Client;
+pub(crate) use directory::Directory;
+pub(crate) use log::{Line, Log};
+pub(crate) use process::{Ran, run, run_with_input};
+pub(crate) use server::Server;
+pub(crate) use skip::{is_root, skip, without_root};
+pub(crate) use udp::UdpClient;
+
+use std::time::Duration;
+
+/// How long anything may take before the test has failed. Far more than needed: the machine may be
+/// busy with other tests on a single processor.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The id of an ordinary user that no machine is likely to have given to anybody.
+pub(crate) const ORDINARY_USER: u32 = 61234;
+
+/// The program under test.
+pub(crate) const OXINETD: &str = env!("CARGO_BIN_EXE_oxinetd");

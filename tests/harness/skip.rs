@@ -1,0 +1,27 @@
+//! Tests that cannot run everywhere: they say why, past the capture of the test runner, and pass.
+
+use std::io::Write;
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says that this test was skipped, and why.
+pub(crate) fn skip(why: &str) {
+    let test = std::thread::current()
+        .name()
+        .unwrap_or("a test")
+        .to_string();
+    // `eprintln` would be captured, and nobody would learn what was not tested.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+/// True, after saying so, when a test that needs root cannot run:
+/// `if without_root("changes users") { return }`.
+pub(crate) fn without_root(why: &str) -> bool {
+    if !is_root() {
+        skip(&format!("needs root: {why}"));
+    }
+    !is_root()
+}

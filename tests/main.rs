@@ -1,0 +1,11 @@
+//! The integration tests: the real binary, real sockets, real children. One module per topic.
+//!
+//! [`harness`] starts a server for each test and checks its accounts at the end of every one; the
+//! `probe` example is the child that tells what it was given. Nothing is shared between tests, so
+//! they run in parallel. A test that needs root, or a program that is not installed, says so and
+//! is skipped (see `harness::skip`).
+
+mod architecture;
+mod children;
+mod harness;
+mod real_programs;
