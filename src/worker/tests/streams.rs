@@ -176,12 +176,8 @@ fn time_is_four_bytes() {
 fn a_client_that_talks_to_daytime_is_not_reset() {
     let mut it = Supervised::start(SETTINGS);
     let listener = socket::bind(
-        &Endpoint {
-            transport: Transport::Tcp,
-            address: Address::Inet("127.0.0.1:0".parse().unwrap()),
-            entry: 0,
-            optional: false,
-        },
+        Transport::Tcp,
+        &Address::Inet("127.0.0.1:0".parse().unwrap()),
         true,
     )
     .unwrap();
