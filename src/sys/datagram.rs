@@ -4,7 +4,7 @@
 //! Nothing waits. Only the worker uses this: the supervisor reads no byte that a client sent.
 
 use super::Errno;
-use crate::table::Transport;
+use super::address::Transport;
 use nix::sys::socket as net;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
