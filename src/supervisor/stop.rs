@@ -123,7 +123,8 @@ impl Supervisor {
         let Phase::Stopping { until, step } = self.phase else {
             return;
         };
-        self.settle_launches();
+        // The signal to stop overtakes those of children that ended before it.
+        self.reap();
         let is_done = match step {
             Step::Launches => !self.children.is_launching(),
             _ => self.programs() == 0 && self.link.live() == 0,
