@@ -9,3 +9,4 @@ mod architecture;
 mod children;
 mod harness;
 mod real_programs;
+mod scale;
