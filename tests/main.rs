@@ -6,6 +6,7 @@
 //! is skipped (see `harness::skip`).
 
 mod architecture;
+mod bad_tables;
 mod children;
 mod harness;
 mod real_programs;

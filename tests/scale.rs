@@ -69,9 +69,14 @@ fn three_thousand_sessions_end_at_once_and_all_are_reaped() {
         .start();
     let before = descriptors_of(&server);
     let clients: Vec<Client> = (0..SESSIONS).map(|_| server.connect("sleep")).collect();
-    let started = server
+    server
         .log()
-        .wait_for_many(SESSIONS, |line| line.is("start", "sleep"));
+        .wait_for_count(SESSIONS, |line| line.is("start", "sleep"));
+    let lines = server.log().lines();
+    let started: Vec<_> = lines
+        .iter()
+        .filter(|line| line.is("start", "sleep"))
+        .collect();
     server.connect("other").expect("hello\n");
     // Another process kills them all: nobody tells the server but the kernel.
     let pids: Vec<&str> = started
@@ -85,9 +90,10 @@ fn three_thousand_sessions_end_at_once_and_all_are_reaped() {
         .status()
         .unwrap();
     assert!(killed.success());
-    let ended = server
+    server
         .log()
-        .wait_for_many(SESSIONS, |line| line.is("end", "sleep"));
+        .wait_for_count(SESSIONS, |line| line.is("end", "sleep"));
+    let ended = server.log().lines();
     assert!(
         ended
             .iter()

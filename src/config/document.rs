@@ -149,7 +149,7 @@ impl Reader<'_> {
             .push(mistake.at(&reader::place(self.source, span)));
     }
 
-    /// Puts services in their order, and forgets what was found on lines that say nothing.
+    /// Puts services in their order, and marks those with lines that say nothing.
     fn finish(mut self, findings: &Findings) {
         self.headers.sort_unstable();
         let document = self.document;
@@ -162,10 +162,6 @@ impl Reader<'_> {
             let end = next.map_or(self.source.text().len(), |next| next - 1);
             service.is_partial = findings.touch(self.source, start..end);
         }
-        document.mistakes.retain(|mistake| match mistake.place() {
-            Place::Text(source, span) => !findings.bad_lines.contains(&source.line_of(span.start)),
-            _ => true,
-        });
     }
 }
 

@@ -4,7 +4,7 @@
 use super::limits;
 use super::listen::{self, Wanted};
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
-use super::reader::{Node, Section, Written};
+use super::reader::{Finished, Node, Section, Written};
 use super::value::{self, NameOrId};
 use crate::table::{Builtin, Limit, Pass, Stderr};
 
@@ -12,6 +12,8 @@ use crate::table::{Builtin, Limit, Pass, Stderr};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     pub(super) written: Written,
+    /// Whether keys were written that do not exist.
+    pub(super) has_unknown: bool,
     pub(super) listen: Option<Vec<Located<Wanted>>>,
     pub(super) command: Option<Vec<Located<String>>>,
     pub(super) builtin: Option<Located<Builtin>>,
@@ -39,13 +41,24 @@ pub(super) struct Entry {
 /// Reads a section, and says what is wrong with it.
 pub(super) fn read(mut section: Section) -> (Entry, Vec<Mistake>) {
     let entry = read_keys(&mut section);
-    let (written, mistakes) = section.finish();
-    (Entry { written, ..entry }, mistakes)
+    let Finished {
+        written,
+        has_unknown,
+        mistakes,
+    } = section.finish();
+    (
+        Entry {
+            written,
+            has_unknown,
+            ..entry
+        },
+        mistakes,
+    )
 }
 
 fn read_keys(s: &mut Section) -> Entry {
     Entry {
-        listen: s.take("listen", listen),
+        listen: s.take_each("listen", listen),
         command: s.take("command", command),
         builtin: s.take("builtin", |node| value::builtin(&node.string()?)),
         argv0: s.take("argv0", argv0),
@@ -58,12 +71,9 @@ fn read_keys(s: &mut Section) -> Entry {
         stderr: s.take("stderr", |node| value::stderr(&node.string()?)),
         user: s.take("user", name_or_id),
         group: s.take("group", name_or_id),
-        supplementary_groups: s.take("supplementary_groups", |node| {
-            all(node
-                .elements()
-                .ok_or_else(|| node.wrong_type())?
-                .into_iter()
-                .map(name_or_id))
+        supplementary_groups: s.take_each("supplementary_groups", |node| {
+            let groups = node.elements().ok_or_else(|| node.wrong_type())?;
+            Ok(groups.into_iter().map(name_or_id).collect())
         }),
         umask: s.take("umask", |node| value::mode(&node.string()?)),
         nice: s.take("nice", nice),
@@ -84,6 +94,7 @@ fn read_keys(s: &mut Section) -> Entry {
         no_new_privileges: s.take("no_new_privileges", |node| Ok(node.boolean()?.value)),
         limits: s.take("limits", limits::read),
         written: Written::new(),
+        has_unknown: false,
     }
 }
 
@@ -99,7 +110,7 @@ impl Entry {
     }
 }
 
-fn listen(node: Node) -> Result<Vec<Located<Wanted>>, Mistakes> {
+fn listen(node: Node) -> Result<Vec<Result<Located<Wanted>, Mistakes>>, Mistakes> {
     let elements = node.one_or_more();
     if elements.is_empty() || elements.len() > usize::from(u16::MAX) {
         let mistake = Mistake::new(format!(
@@ -111,13 +122,12 @@ fn listen(node: Node) -> Result<Vec<Located<Wanted>>, Mistakes> {
             .help("for example: listen = 79")
             .into());
     }
-    all(elements
-        .into_iter()
-        .map(|node| match (node.as_integer(), node.string()) {
-            (Some(port), _) => listen::port_number(Located::new(port, node.place())),
-            (None, Ok(text)) => listen::address(&text),
-            (None, Err(wrong_type)) => Err(wrong_type),
-        }))
+    let element = |node: Node| match (node.as_integer(), node.string()) {
+        (Some(port), _) => listen::port_number(Located::new(port, node.place())),
+        (None, Ok(text)) => listen::address(&text),
+        (None, Err(wrong_type)) => Err(wrong_type),
+    };
+    Ok(elements.into_iter().map(element).collect())
 }
 
 fn command(node: Node) -> Result<Vec<Located<String>>, Mistakes> {

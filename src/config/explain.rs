@@ -1,5 +1,6 @@
 //! What the TOML parser complains about, in words for someone who has never seen TOML.
 
+use super::listen;
 use super::mistake::{Mistake, Place};
 use super::source::Source;
 use super::words::quoted;
@@ -154,20 +155,8 @@ fn content(source: &Source, span: &Range<usize>) -> Range<usize> {
 
 fn duplicate(source: &Arc<Source>, span: &Range<usize>) -> Mistake {
     let text = source.text();
-    let lines = 0..source.line_of(span.start);
-    let line_at = |line: usize| &text[source.line_range(line)];
-    let this = line_at(lines.end);
-    let first = match header(this) {
-        Some(name) => lines
-            .clone()
-            .find(|line| header(line_at(*line)).as_ref() == Some(&name)),
-        None => lines
-            .rev()
-            .take_while(|line| header(line_at(*line)).is_none())
-            .filter(|line| key(line_at(*line)) == key(this))
-            .last(),
-    };
-    let mistake = match header(this) {
+    let line = &text[source.line_range(source.line_of(span.start))];
+    let mistake = match header(line) {
         Some(name) => Mistake::new(format!("[{name}] is here for the second time"))
             .help("put its keys below one header, or choose another name"),
         None => Mistake::new(format!(
@@ -176,7 +165,7 @@ fn duplicate(source: &Arc<Source>, span: &Range<usize>) -> Mistake {
         ))
         .help("keep one of them"),
     };
-    match first {
+    match first_of(source, span) {
         Some(line) => {
             let start = source.line_range(line).start;
             let place = Place::Text(source.clone(), content(source, &(start..start)));
@@ -184,6 +173,30 @@ fn duplicate(source: &Arc<Source>, span: &Range<usize>) -> Mistake {
         }
         None => mistake,
     }
+}
+
+/// The line where a key that comes twice in its section, or a header that comes twice, is first.
+fn first_of(source: &Source, span: &Range<usize>) -> Option<usize> {
+    let lines = 0..source.line_of(span.start);
+    let line_at = |line: usize| &source.text()[source.line_range(line)];
+    let this = line_at(lines.end);
+    match header(this) {
+        Some(name) => lines
+            .clone()
+            .find(|line| header(line_at(*line)).as_ref() == Some(&name)),
+        None => lines
+            .rev()
+            .take_while(|line| header(line_at(*line)).is_none())
+            .filter(|line| key(line_at(*line)) == key(this))
+            .last(),
+    }
+}
+
+/// Whether a key comes twice only because its section does.
+pub(super) fn is_echo(source: &Source, kind: Kind, span: &Range<usize>) -> bool {
+    let spot = source.spot(span);
+    let is_key = header(spot.text).is_none() && spot.text[..spot.range.start].trim().is_empty();
+    kind == Kind::Duplicate && is_key && first_of(source, span).is_none()
 }
 
 /// The name in a header line, without quotes and spaces.
@@ -233,6 +246,10 @@ fn not_a_value(key: Option<&str>, value: &str) -> Mistake {
             .help("write false, in small letters and without quotes"),
         _ if is_number && key == Some("umask") => Mistake::new("a number cannot begin with 0")
             .help(format!("write the octal digits in quotes: umask = {shown}")),
+        _ if key == Some("listen") => {
+            let right_form = listen::help_for(value).unwrap_or_else(|| format!("write {shown}"));
+            Mistake::new(format!("{value} needs quotes")).help(right_form)
+        }
         _ if is_number => Mistake::new("a number cannot begin with 0")
             .help(format!("write {}", value.trim_start_matches('0'))),
         _ if key == Some("command") => {
@@ -245,7 +262,7 @@ fn not_a_value(key: Option<&str>, value: &str) -> Mistake {
                     .join(", ")
             ))
         }
-        _ => Mistake::new(format!("{} needs quotes", value)).help(format!("write {shown}")),
+        _ => Mistake::new(format!("{value} needs quotes")).help(format!("write {shown}")),
     }
 }
 
@@ -256,7 +273,7 @@ fn bad_line(source: &Source, line: Range<usize>) -> (Range<usize>, Mistake) {
             Mistake::new(format!("a value is missing after {} =", key.trim())).help(LINES)
         }
         Some((key, rest)) if !key.is_empty() && !rest.trim_start().starts_with('=') => {
-            let value = rest.trim();
+            let value = rest.trim_start_matches([':', '=', ' ', '\t']);
             Mistake::new("this line is not TOML").help(format!("write: {} = {value}", key.trim()))
         }
         _ => Mistake::new("this line is not TOML").help(LINES),
@@ -342,33 +359,30 @@ fn end_of_text(text: &str, start: usize, quote: char) -> Option<usize> {
     Some(limit)
 }
 
-/// A table of another superserver: one word about that is better than a hundred about its lines.
-pub(super) fn foreign_format(source: &Arc<Source>) -> Option<Mistake> {
-    let text = source.text();
-    let mut lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let first = lines.next()?;
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let format = match words.as_slice() {
-        ["service", _] | ["service", _, "{"] | ["defaults"] | ["defaults", "{"] => "xinetd.conf(5)",
-        [
-            _,
-            "stream" | "dgram" | "raw" | "seqpacket",
-            _,
-            wait,
-            _,
-            _,
-            ..,
-        ] if wait.contains("wait") => "inetd.conf(5)",
-        ["[Unit]" | "[Socket]" | "[Service]" | "[Install]"] => "a systemd unit",
-        _ => return None,
-    };
-    let start = first.as_ptr() as usize - text.as_ptr() as usize;
-    Some(
-        Mistake::new(format!("this is {format}, not a table of oxinetd"))
-            .at(&Place::Text(source.clone(), start..start + first.len()))
-            .help("a service is written like this:\n[service.finger]\nlisten = 79\ncommand = [\"/usr/sbin/in.fingerd\"]"),
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bracket_that_is_not_closed_is_found() {
+        let texts = [
+            ("a = [1, 2\nb = 3", Some(4)),
+            ("a = [[1], [2]\nb = { c = 1 }", Some(4)),
+            ("a = \"[\" # {\nb = '{' \nc = {", Some(25)),
+            ("a = \"\\\"[\"\nb = [", Some(14)),
+            ("a = \"\"\"\n[", Some(4)),
+            ("a = '''['''\nb = [", Some(16)),
+            ("a = [1]\nb = {}\n", None),
+            ("a = \"[\n", None),
+        ];
+        for (text, place) in texts {
+            assert_eq!(last_open(text), place, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_before_its_comment() {
+        let source = Source::new("x".into(), "  a = 1  # b\n".into(), 0);
+        assert_eq!(content(&source, &(0..0)), 2..7);
+    }
 }

@@ -108,7 +108,7 @@ fn amount(name: &str, unit: Unit, node: Node) -> Result<u64, Mistakes> {
             ),
             Unit::Pieces => ("a number", "256"),
         };
-        Mistake::new(format!("{name} takes {takes}; or \"unlimited\""))
+        Mistake::new(format!("{name} takes {takes}, or \"unlimited\""))
             .at(&node.place())
             .help(format!("for example: limits = {{ {name} = {example} }}"))
             .into()

@@ -94,6 +94,11 @@ pub(super) fn address(text: &Located<String>) -> Result<Located<Wanted>, Mistake
     Ok(Located::new(wanted, text.place))
 }
 
+/// What to write instead of this text, where it is no address.
+pub(super) fn help_for(text: &str) -> Option<String> {
+    parse(text).err()?.advice().map(str::to_owned)
+}
+
 fn parse(text: &str) -> Result<Wanted, Mistake> {
     for (prefix, transport) in UNIX_PREFIXES {
         if let Some(rest) = text.strip_prefix(prefix) {

@@ -21,7 +21,8 @@ use std::sync::Arc;
 pub struct Mistake {
     place: Place,
     message: String,
-    note: Option<(String, Place)>,
+    /// Words, and a second place. Boxed, since few have one.
+    note: Option<Box<(String, Place)>>,
     help: Option<String>,
     is_warning: bool,
 }
@@ -88,7 +89,7 @@ impl Mistake {
     /// Names a second place: `words` end where its file and line follow.
     pub fn note(self, words: impl Into<String>, place: &Place) -> Mistake {
         Mistake {
-            note: Some((words.into(), place.clone())),
+            note: Some(Box::new((words.into(), place.clone()))),
             ..self
         }
     }
@@ -174,7 +175,7 @@ impl fmt::Display for Mistake {
             let (line, marks) = snippet::render(spot.text, &spot.range);
             write!(f, "\n{:>5} | {line}\n      | {marks}", spot.line)?;
         }
-        if let Some((words, place)) = &self.note {
+        if let Some((words, place)) = self.note.as_deref() {
             write!(f, "\n      = {words} {place}")?;
         }
         let mut label = "= help:";

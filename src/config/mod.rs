@@ -14,6 +14,7 @@ mod document;
 mod entry;
 mod explain;
 mod file;
+mod foreign;
 mod hints;
 mod host;
 mod identity;
@@ -32,6 +33,8 @@ mod server;
 mod snippet;
 mod source;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod value;
 mod words;
 

@@ -92,7 +92,7 @@ pub(super) fn check(program: &Located<String>, root: Root) -> Option<Mistake> {
             );
             return warn(
                 message,
-                "install it or correct the path; until then nobody is served",
+                "install it or correct the path; until then clients get nothing",
             );
         }
     };
@@ -152,7 +152,7 @@ pub(super) fn check_directory(directory: &Located<String>, root: Root) -> Option
             Some(
                 Mistake::new(message)
                     .at(&directory.place)
-                    .help("make it; until then nobody is served")
+                    .help("make it; until then clients get nothing")
                     .warning(),
             )
         }

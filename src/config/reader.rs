@@ -24,6 +24,14 @@ pub(super) struct Section<'t> {
     mistakes: Vec<Mistake>,
 }
 
+/// What remains of a section that was read.
+pub(super) struct Finished {
+    pub(super) written: Written,
+    /// Whether there were keys that do not exist: the ones that were meant are missing only for us.
+    pub(super) has_unknown: bool,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
 impl<'t> Section<'t> {
     pub(super) fn new(source: &'t Arc<Source>, table: &'t DeTable<'t>, part: Part) -> Section<'t> {
         Section {
@@ -64,20 +72,42 @@ impl<'t> Section<'t> {
         &self.asked
     }
 
+    /// Takes the elements of a value one by one: those that are right are kept, so that what is
+    /// wrong with them otherwise is found too.
+    pub(super) fn take_each<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node<'t>) -> Result<Vec<Result<T, Mistakes>>, Mistakes>,
+    ) -> Option<Vec<T>> {
+        let results = self.take(name, read)?;
+        let keep = |result: Result<T, Mistakes>| {
+            result
+                .map_err(|mistakes| self.mistakes.extend(mistakes.0))
+                .ok()
+        };
+        Some(results.into_iter().filter_map(keep).collect())
+    }
+
     /// Reports what nobody asked for.
-    pub(super) fn finish(mut self) -> (Written, Vec<Mistake>) {
+    pub(super) fn finish(mut self) -> Finished {
+        let mut has_unknown = false;
         for (word, value) in self.table {
             if !self
                 .asked
                 .iter()
                 .any(|name| *name == word.get_ref().as_ref())
             {
+                has_unknown = true;
                 let place = Place::Text(self.source.clone(), word.span());
                 self.mistakes
                     .push(unknown(word.get_ref(), value.get_ref(), self.part).at(&place));
             }
         }
-        (self.written, self.mistakes)
+        Finished {
+            written: self.written,
+            has_unknown,
+            mistakes: self.mistakes,
+        }
     }
 }
 
@@ -121,10 +151,14 @@ impl<'t> Node<'t> {
         } = self.key;
         let found = kind(self.value.get_ref());
         let message = format!("{name} takes {takes}, not {found}");
-        Mistake::new(message)
-            .at(&self.place())
-            .help(format!("for example: {example}"))
-            .into()
+        let help = match (self.value.get_ref(), *takes) {
+            (_, "true or false") => format!("write {name} = true or {name} = false"),
+            (DeValue::String(text), _) if text.parse::<i64>().is_ok() => {
+                format!("write it without quotes: {name} = {text}")
+            }
+            _ => format!("for example: {example}"),
+        };
+        Mistake::new(message).at(&self.place()).help(help).into()
     }
 
     pub(super) fn string(&self) -> Result<Located<String>, Mistakes> {
@@ -236,7 +270,8 @@ pub(super) fn kind(value: &DeValue) -> &'static str {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
         DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(true) => "true",
+        DeValue::Boolean(false) => "false",
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",

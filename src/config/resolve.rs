@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::host::Host;
 use super::identity::Identities;
 use super::keys::KEYS;
-use super::mistake::{Located, Mistake, Mistakes, Place, all};
+use super::mistake::{Located, Mistake, Mistakes, Place};
 use crate::table::{Action, Endpoint, Pass, Service, Stderr};
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
@@ -47,7 +47,7 @@ impl<'h> Resolver<'h> {
     /// Where a service listens.
     pub(super) fn endpoints(&mut self, written: &ServiceEntry) -> Option<Vec<Endpoint>> {
         let entry = &written.entry;
-        if !entry.has("listen") {
+        if !entry.has("listen") && !entry.has_unknown {
             let mistake = Mistake::new(format!(
                 "service {} does not say where it listens",
                 written.name
@@ -56,8 +56,9 @@ impl<'h> Resolver<'h> {
                 .push(mistake.at(&written.place).help("for example: listen = 79"));
         }
         let elements = entry.listen.as_ref()?.iter().zip(0..);
-        let endpoints = all(elements.map(|(wanted, index)| address::resolve(wanted, index)));
-        Some(self.keep(endpoints)?.concat())
+        let endpoints =
+            elements.filter_map(|(wanted, index)| self.keep(address::resolve(wanted, index)));
+        Some(endpoints.flatten().collect())
     }
 
     /// The service, unless something is wrong with it.
@@ -112,6 +113,8 @@ impl<'h> Resolver<'h> {
                         .help("leave one of them out"),
                 );
             }
+            // Under another name: that was reported.
+            (None, None) if entry.has_unknown => {}
             (None, None) => {
                 let message = format!("service {} does not say what it does", written.name);
                 let help = "write command = [\"/PATH/OF/PROGRAM\"], or builtin = \"daytime\" or another protocol";

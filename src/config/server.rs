@@ -20,7 +20,7 @@ pub(super) struct ServerEntry {
 /// Reads the section, and says what is wrong with it.
 pub(super) fn read(mut section: Section) -> (ServerEntry, Vec<Mistake>) {
     let entry = read_keys(&mut section);
-    (entry, section.finish().1)
+    (entry, section.finish().mistakes)
 }
 
 pub(super) fn read_keys(s: &mut Section) -> ServerEntry {

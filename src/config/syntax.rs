@@ -4,6 +4,7 @@
 //! wrong are blanked and the rest is parsed again: mistakes elsewhere are found in the same run.
 
 use super::explain::{self, Kind};
+use super::foreign;
 use super::mistake::{Mistake, Place};
 use super::source::Source;
 use std::collections::BTreeSet;
@@ -15,7 +16,10 @@ use toml::de::{DeTable, Error};
 const LARGE: usize = 1 << 20;
 
 /// How often lines are blanked before we give up on the rest.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 4;
+
+/// More mistakes than this are not explained.
+const MOST: usize = 200;
 
 /// What is wrong with a text, as TOML.
 #[derive(Default)]
@@ -29,7 +33,7 @@ pub(super) struct Findings {
 /// understood. Keys on bad lines are not in the tree.
 pub(super) fn parse(source: &Arc<Source>, walk: impl FnOnce(&DeTable, &Findings)) -> Findings {
     let mut findings = Findings::default();
-    if let Some(mistake) = explain::foreign_format(source) {
+    if let Some(mistake) = foreign::recognise(source) {
         if !parse_once(source.text()).1.is_empty() {
             findings.mistakes.push(mistake);
             return findings;
@@ -43,14 +47,15 @@ pub(super) fn parse(source: &Arc<Source>, walk: impl FnOnce(&DeTable, &Findings)
         if is_certain {
             findings.report(source, &errors);
         }
-        if !errors
-            .iter()
-            .all(|(kind, span)| kind.keeps_structure() && !is_header(source, span))
-        {
+        let is_lost = |(kind, span): &(Kind, Range<usize>)| {
+            !kind.keeps_structure() || is_header(source, span)
+        };
+        let is_first_of_many = text.len() > LARGE && !errors.is_empty();
+        if !is_first_of_many && errors.iter().all(|(kind, _)| kind.keeps_meaning()) {
+            walk(&table, &findings);
             break;
         }
-        if errors.iter().all(|(kind, _)| kind.keeps_meaning()) {
-            walk(&table, &findings);
+        if is_first_of_many || errors.iter().any(is_lost) {
             break;
         }
         drop(table);
@@ -75,7 +80,17 @@ impl Findings {
     fn report(&mut self, source: &Arc<Source>, errors: &[(Kind, Range<usize>)]) {
         let mut errors: Vec<_> = errors.iter().collect();
         errors.sort_by_key(|(kind, span)| (!kind.hides_others(), span.start));
-        for (kind, span) in errors {
+        // A quote that swallows a bracket: the bracket is only missed, and all below it.
+        if errors.iter().any(|(kind, _)| *kind == Kind::OpenText) && errors[0].0.hides_others() {
+            errors.retain(|(kind, _)| *kind == Kind::OpenText);
+        }
+        let has_double_header = errors
+            .iter()
+            .any(|(kind, span)| *kind == Kind::Duplicate && is_header(source, span));
+        for (kind, span) in errors.into_iter().take(MOST) {
+            if has_double_header && explain::is_echo(source, *kind, span) {
+                continue;
+            }
             let (place, mistake) = explain::explain(source, *kind, span);
             let fresh = self.bad_lines.insert(source.line_of(place.start));
             if fresh {

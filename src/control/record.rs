@@ -422,7 +422,10 @@ mod tests {
         let aborted = any::<u32>().prop_map(|s| Report::Aborted {
             service: ServiceId(s),
         });
-        prop_oneof![began, ended, aborted, datagrams]
+        let unlistened = any::<u32>().prop_map(|l| Report::Unlistened {
+            listener: ListenerId(l),
+        });
+        prop_oneof![began, ended, aborted, unlistened, datagrams]
     }
 
     proptest! {

@@ -43,6 +43,23 @@ mod tests {
     }
 
     #[test]
+    fn a_known_name_has_its_port_for_its_protocol() {
+        // Minimal systems have no such file.
+        let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+        let has = |port: &str| {
+            services
+                .lines()
+                .any(|line| line.split_whitespace().eq(["tftp", port]))
+        };
+        if has("69/udp") && !has("69/tcp") {
+            assert_eq!(
+                (port("tftp", c"udp"), port("tftp", c"tcp")),
+                (Some(69), None)
+            );
+        }
+    }
+
+    #[test]
     fn the_loopback_interface_has_a_number() {
         assert!(interface("lo").is_some());
         assert_eq!(interface("7"), Some(7));

@@ -14,12 +14,11 @@ pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
 }
 
 /// Takes as much from a TCP socket as would fit the buffer, without copying it there: what it then
-/// holds is of no meaning (tcp(7), MSG_TRUNC). Other sockets do copy. 0 is the end.
+/// holds is of no meaning (tcp(7), MSG_TRUNC). Other sockets do copy; of a record the whole length
+/// is counted, although less may be copied. 0 is the end.
 pub fn discard(socket: BorrowedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let most = buffer.len();
-    // For records the answer is the whole record's length, even where it was longer than the buffer.
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-    again(|| recv(socket.as_raw_fd(), buffer, flags)).map(|length| length.min(most))
+    again(|| recv(socket.as_raw_fd(), buffer, flags))
 }
 
 /// Sends as much as the kernel takes now, or one whole record; the answer is how much.

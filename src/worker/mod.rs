@@ -188,7 +188,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.end_idle();
-
+        self.listeners.wake(&self.poller, self.now);
         self.tallies.report(&mut self.reports, self.now);
         self.send_reports()
     }

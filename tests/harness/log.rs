@@ -165,6 +165,17 @@ impl Log {
         })
     }
 
+    /// Waits until so many lines are such, for numbers too large to look at all of them each time.
+    #[track_caller]
+    pub(crate) fn wait_for_count(&self, n: usize, such: impl Fn(&Line) -> bool) {
+        let (mut seen, mut count) = (0, 0);
+        self.wait(|lines| {
+            count += lines[seen..].iter().filter(|line| such(line)).count();
+            seen = lines.len();
+            (count >= n).then_some(())
+        })
+    }
+
     /// Waits until whoever writes has closed it.
     #[track_caller]
     pub(crate) fn wait_for_end(&self) {
@@ -181,7 +192,7 @@ impl Log {
     }
 
     #[track_caller]
-    fn wait<T>(&self, find: impl Fn(&[Line]) -> Option<T>) -> T {
+    fn wait<T>(&self, mut find: impl FnMut(&[Line]) -> Option<T>) -> T {
         let deadline = Instant::now() + DEADLINE;
         let mut guard = self.0.0.lock().unwrap();
         loop {
