@@ -4,6 +4,7 @@ use super::builder::expand;
 use super::process::{self, kill_program, wait_until};
 use super::{Client, DEADLINE, Directory, Line, Log, Totals, UdpClient, accounts};
 use nix::sys::signal::Signal;
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::Instant;
@@ -188,14 +189,11 @@ impl Server {
 
     /// Programs that have started and not ended.
     fn kill_programs(&self, lines: &[Line]) {
-        let ended = |id| {
-            lines
-                .iter()
-                .any(|line| line.event() == "end" && line.field("id") == id)
-        };
+        let ends = lines.iter().filter(|line| line.event() == "end");
+        let ended: HashSet<Option<&str>> = ends.map(|line| line.field("id")).collect();
         lines
             .iter()
-            .filter(|line| line.event() == "start" && !ended(line.field("id")))
+            .filter(|line| line.event() == "start" && !ended.contains(&line.field("id")))
             .filter_map(|line| line.field("pid")?.parse().ok())
             .for_each(kill_program);
     }
