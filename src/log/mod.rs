@@ -13,7 +13,7 @@ use sink::{Sink, Wrote};
 use std::os::fd::BorrowedFd;
 
 /// Bytes kept for a reader that does not read.
-pub const BACKLOG: usize = 256 * 1024;
+pub const BACKLOG: usize = 1024 * 1024;
 
 /// The server's log.
 #[derive(Debug)]
@@ -80,6 +80,11 @@ impl Log {
             }
         }
         false
+    }
+
+    /// Bytes that were not written yet.
+    pub fn backlog(&self) -> usize {
+        self.pending.len()
     }
 
     /// What to poll for room to write while something is left.

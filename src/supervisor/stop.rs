@@ -7,7 +7,7 @@
 use super::Supervisor;
 use super::children::Role;
 use super::timers::Timer;
-use crate::event::Event;
+use crate::event::{Event, Tally};
 use crate::sys::signal::end_group;
 use crate::table::ListenerId;
 use std::time::{Duration, Instant};
@@ -181,6 +181,8 @@ impl Supervisor {
                 .map(|(id, entry)| (id, entry.facts.clone(), entry.tally))
                 .collect();
             totals.sort_unstable_by_key(|(id, ..)| *id);
+            // What was never asked has nothing to tell.
+            totals.retain(|(_, _, tally)| *tally != Tally::default());
             for (_, facts, tally) in &totals {
                 self.observe(&Event::Totals {
                     service: &facts.name,
@@ -189,13 +191,20 @@ impl Supervisor {
             }
             self.observe(&Event::Stopped);
         }
-        // A reader that does not read must not keep us.
-        let deadline = Instant::now() + Duration::from_millis(200);
-        while self.log.flush() && Instant::now() < deadline {
-            let _ = self
-                .poller
-                .wait(Some(Duration::from_millis(10)))
-                .map(Iterator::count);
+        self.finish_log();
+    }
+
+    /// Waits for a reader that reads, however slowly; one that does not must not keep us.
+    fn finish_log(&mut self) {
+        let mut backlog = usize::MAX;
+        let mut deadline = Instant::now();
+        while self.log.flush() && (self.log.backlog() < backlog || Instant::now() < deadline) {
+            if self.log.backlog() < backlog {
+                backlog = self.log.backlog();
+                deadline = Instant::now() + Duration::from_millis(200);
+            }
+            let pause = Some(Duration::from_millis(10));
+            let _ = self.poller.wait(pause).map(Iterator::count);
         }
     }
 }
