@@ -112,7 +112,7 @@ impl Supervisor {
     }
 
     fn on_mail(&mut self) {
-        while let Some(mail) = self.mailbox.next() {
+        while let Some(mail) = self.mailbox.take() {
             match mail {
                 Mail::Child => self.reap(),
                 Mail::Reload => self.load(),

@@ -3,7 +3,7 @@
 use super::Errno;
 use super::fd::raise;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// What to wait for.
@@ -41,7 +41,7 @@ impl Poller {
     /// Makes one that takes up to `batch` events a turn, above the descriptor floor.
     pub fn new(batch: usize) -> Result<Poller, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let epoll = Epoll(raise(OwnedFd::from(epoll.0)));
+        let epoll = Epoll(raise(epoll.0));
         Ok(Poller {
             epoll,
             events: vec![EpollEvent::empty(); batch],

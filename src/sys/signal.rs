@@ -82,7 +82,7 @@ impl Mailbox {
     }
 
     /// The next piece of mail, if there is one.
-    pub fn next(&mut self) -> Option<Mail> {
+    pub fn take(&mut self) -> Option<Mail> {
         let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
         while let Ok(length) = nix::unistd::read(&self.signals, &mut info) {
             if length != info.len() {

@@ -129,6 +129,7 @@ pub struct Spawned {
 #[derive(Debug)]
 pub struct Spawner {
     rung: Rung,
+    #[expect(clippy::vec_box, reason = "a child reads its slot: it must never move")]
     slots: Vec<Box<Slot>>,
     free: Vec<u32>,
 }

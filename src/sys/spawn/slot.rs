@@ -43,6 +43,7 @@ impl std::fmt::Debug for Args {
 impl Slot {
     /// Sixteen slots in one mapping, each stack with a guard page below. The mapping is shared, so
     /// that even a forked child's words come back; it is never unmapped.
+    #[expect(clippy::vec_box, reason = "a child reads the slot: it must never move")]
     pub(super) fn make_chunk() -> Result<Vec<Box<Slot>>, Errno> {
         let each = PAGE + STACK;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
