@@ -255,10 +255,8 @@ mod tests {
     fn text_is_utf8_with_or_without_a_byte_order_mark() {
         assert_eq!(decode(b"\xEF\xBB\xBFa").unwrap(), ("a".into(), vec![]));
         let (text, invalid) = decode(b"a\xE9b").unwrap();
-        assert_eq!(
-            (text.as_str(), invalid.as_slice()),
-            ("a\u{FFFD}b", [1..4].as_slice())
-        );
+        assert_eq!((text.as_str(), invalid.len()), ("a\u{FFFD}b", 1));
+        assert_eq!(invalid[0], 1..4);
         assert!(decode(b"\xFF\xFEa\0").is_err());
         assert!(decode(&[0xFF; 101]).is_err());
     }

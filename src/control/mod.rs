@@ -41,6 +41,11 @@ pub enum Order {
         /// The new number, 1 or more.
         max_connections: u32,
     },
+    /// The worker's `max_worker_connections` has changed.
+    Ceiling {
+        /// The new number, 1 or more: over all services.
+        max_connections: u32,
+    },
     /// A UDP socket of this server is bound here (built-in or not): never answer it.
     OwnUdp {
         /// Its address; a wildcard stands for all of ours.

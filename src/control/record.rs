@@ -54,6 +54,9 @@ impl Order {
             } => {
                 to.u8(3).u32(service.0).u32(max_connections);
             }
+            Order::Ceiling { max_connections } => {
+                to.u8(6).u32(max_connections);
+            }
             Order::OwnUdp { address } => {
                 to.u8(4).address(address);
             }
@@ -87,6 +90,9 @@ impl Order {
             },
             5 => Order::ForgetUdp {
                 address: from.bound_address()?,
+            },
+            6 => Order::Ceiling {
+                max_connections: from.positive("max_connections is 0")?,
             },
             _ => return Err(Malformed("no such order")),
         };
@@ -384,6 +390,7 @@ mod tests {
                 service: ServiceId(s),
                 max_connections: n
             }),
+            (1u32..).prop_map(|n| Order::Ceiling { max_connections: n }),
             address().prop_map(|address| Order::OwnUdp { address }),
             address().prop_map(|address| Order::ForgetUdp { address }),
         ]

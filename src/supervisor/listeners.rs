@@ -5,6 +5,7 @@
 
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
+use crate::sys::fd::set_nonblocking;
 use crate::sys::socket::{self, BindError, bind, local_address};
 use crate::table::{Endpoint, ListenerId, ServiceId};
 use std::collections::HashMap;
@@ -43,6 +44,8 @@ pub(super) struct Listener {
     /// What it is really bound to: the endpoint's address with the port that the kernel chose.
     pub(super) bound: Address,
     socket: Option<OwnedFd>,
+    /// Whether its flags are those that a `wait` program is given.
+    pub(super) blocks: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
     file: Option<(u64, u64)>,
     retry: Duration,
@@ -61,6 +64,7 @@ impl Listener {
             state: State::NotBound,
             bound,
             socket: None,
+            blocks: false,
             file: None,
             retry: RETRY.0,
             told: None,
@@ -123,6 +127,14 @@ impl Listener {
         }
         self.socket = None;
         self.state = State::NotBound;
+    }
+
+    /// Sets the flag that `wait` programs expect, or the one that we do.
+    pub(super) fn set_blocking(&mut self, blocks: bool) {
+        self.blocks = blocks;
+        if let Some(socket) = self.socket() {
+            let _ = set_nonblocking(socket, !blocks);
+        }
     }
 
     /// How long to wait before the next attempt to bind; the next time twice as long.

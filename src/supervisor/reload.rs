@@ -11,7 +11,6 @@ use crate::control::Order;
 use crate::event::Event;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
-use crate::sys::fd::set_nonblocking;
 use crate::sys::socket::BindError;
 use crate::table::{Action, Endpoint, ListenerId, Service, ServiceId, Table};
 use std::collections::{HashMap, HashSet};
@@ -39,6 +38,8 @@ impl Supervisor {
         self.admission.set_limit(server.max_connections);
         self.link
             .configure(server.worker, server.max_worker_connections);
+        let max_connections = server.max_worker_connections;
+        self.order(Order::Ceiling { max_connections }, None);
         self.services.set_identities(identities);
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
@@ -202,7 +203,8 @@ impl Supervisor {
         let before = listener.service;
         listener.service = service;
         listener.endpoint = endpoint;
-        match listener.state {
+        let state = listener.state;
+        match state {
             // It comes home when its program ends, and serves by the new facts from then on.
             State::Lent | State::Leaving => {}
             State::NotBound | State::LeftOut => self.look_later(id, Duration::ZERO),
@@ -213,11 +215,23 @@ impl Supervisor {
                     self.take_back(id);
                 }
             }
+            // Nothing about it has changed: of ten thousand, most.
+            State::Armed if before == service && self.is_served_as_before(id) => {}
             State::Armed | State::Resting => {
                 self.rest(id);
                 self.activate(id);
             }
         }
+    }
+
+    fn is_served_as_before(&self, id: ListenerId) -> bool {
+        let Some(listener) = self.listeners.get(id) else {
+            return false;
+        };
+        let Some(entry) = self.services.get(listener.service) else {
+            return false;
+        };
+        matches!(entry.facts.action, Action::Exec(_)) && listener.blocks == entry.facts.wait
     }
 
     fn is_builtin(&self, service: ServiceId) -> Option<crate::table::Builtin> {
@@ -229,21 +243,23 @@ impl Supervisor {
 
     /// Lets whoever answers for the service take from a listener of it that nobody has.
     pub(super) fn activate(&mut self, id: ListenerId) {
+        let Some(listener) = self.listeners.get(id) else {
+            return;
+        };
+        let service = listener.service;
+        let Some(entry) = self.services.get(service) else {
+            return;
+        };
+        let (waits, builtin) = (entry.facts.wait, self.is_builtin(service));
         let Some(listener) = self
             .listeners
-            .get(id)
+            .get_mut(id)
             .filter(|listener| listener.state == State::Resting)
         else {
             return;
         };
-        let Some(entry) = self.services.get(listener.service) else {
-            return;
-        };
-        let (waits, builtin) = (entry.facts.wait, self.is_builtin(listener.service));
-        if let Some(socket) = listener.socket() {
-            // A `wait` program is given a blocking socket; we and the worker never block on one.
-            let _ = set_nonblocking(socket, !waits);
-        }
+        // A `wait` program is given a blocking socket; we and the worker never block on one.
+        listener.set_blocking(waits);
         match builtin {
             Some(builtin) => self.give(id, builtin),
             None => self.wake_listener(id),

@@ -5,7 +5,6 @@ use super::children::SessionFacts;
 use super::listeners::State;
 use crate::event::Event;
 use crate::launch::{self, Lent};
-use crate::sys::fd::set_nonblocking;
 use crate::sys::poll::is_readable;
 use crate::sys::socket::{self, QueueHead};
 use crate::table::{ListenerId, Pass, ServiceId};
@@ -173,15 +172,17 @@ impl Supervisor {
         None
     }
 
-    /// Makes a listener anew if its program has left it unfit, and puts its flags right.
+    /// Makes a listener anew if its program has left it unfit. (Its flags are put right when it is
+    /// activated.)
     fn repair(&mut self, id: ListenerId) {
         let Some(listener) = self.listeners.get(id) else {
             return;
         };
-        let Some(socket) = listener.socket() else {
-            return;
-        };
-        let service = listener.service;
+        let damage = listener
+            .socket()
+            .and_then(|socket| socket::damage(socket, listener.endpoint.transport));
+        let Some(reason) = damage else { return };
+        let (service, address) = (listener.service, listener.shown());
         let Some(facts) = self
             .services
             .get(service)
@@ -189,20 +190,14 @@ impl Supervisor {
         else {
             return;
         };
-        match socket::damage(socket, listener.endpoint.transport) {
-            None => drop(set_nonblocking(socket, !facts.wait)),
-            Some(reason) => {
-                let address = listener.shown();
-                self.observe_service(
-                    service,
-                    &Event::SocketDamaged {
-                        service: &facts.name,
-                        address: &address,
-                        reason,
-                    },
-                );
-                self.bind_anew(id);
-            }
-        }
+        self.observe_service(
+            service,
+            &Event::SocketDamaged {
+                service: &facts.name,
+                address: &address,
+                reason,
+            },
+        );
+        self.bind_anew(id);
     }
 }

@@ -56,6 +56,10 @@ impl Worker<'_> {
                 service,
                 max_connections,
             } => self.limit(service, max_connections),
+            Order::Ceiling { max_connections } => {
+                self.settings.max_connections = max_connections;
+                self.fit_to_descriptors();
+            }
             Order::OwnUdp { address } => self.guard.own.add(address),
             Order::ForgetUdp { address } => self.guard.own.forget(address),
         }
