@@ -69,7 +69,7 @@ impl Session {
 
     /// The report with words for what differs each time: the test's directory, both ports, process
     /// ids and the connection's id; and for what the machine has given us and nobody takes away:
-    /// its set of capabilities, its seccomp mode, our oom_score_adj.
+    /// its set of capabilities, its seccomp mode, its limit on processes, our oom_score_adj.
     fn report(&self, server: &Server) -> String {
         let start = server.wait_start("probe");
         let field = |name| {
@@ -139,6 +139,16 @@ fn with_machine(text: &str) -> String {
         "seccomp inherited\n",
     );
     out = out.replace("seccomp 0\n", "seccomp inherited\n");
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NPROC).unwrap();
+    let text = |limit| {
+        if limit == libc::RLIM_INFINITY {
+            "unlimited".into()
+        } else {
+            format!("{limit}")
+        }
+    };
+    let processes = format!("limit nproc {} {}\n", text(limit.0), text(limit.1));
+    out = out.replace(&processes, "limit nproc inherited\n");
     out.replace(
         &format!("oom_score_adj {}\n", oom.trim()),
         "oom_score_adj inherited\n",
@@ -297,7 +307,7 @@ fn user_by_name() {
 
 #[test]
 fn user_by_id() {
-    check_setting("user_by_id", "user = 61234");
+    check_setting("user_by_id", "user = 61234\ngroup = 61235");
 }
 
 #[test]
@@ -419,7 +429,7 @@ fn stderr_to_the_log() {
         .field("id")
         .expect("an id")
         .to_string();
-    let expected = format!(r#"stderr service=probe id={id} line="it \x22hurts\x22\x09""#);
+    let expected = format!(r#"stderr service=probe id={id} line="it \"hurts\"\x09""#);
     assert_eq!(said.0, expected);
 }
 

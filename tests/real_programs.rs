@@ -49,10 +49,13 @@ impl Example {
 
     /// Whoever does not run as root can start programs as himself only.
     fn for_invoker(self, user: &str) -> Example {
-        let id = nix::unistd::getuid();
+        let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
         match is_root() {
             true => self,
-            false => self.with(&format!("user = \"{user}\""), &format!("user = {id}")),
+            false => self.with(
+                &format!("user = \"{user}\""),
+                &format!("group = {gid}\nuser = {uid}"),
+            ),
         }
     }
 
@@ -134,6 +137,18 @@ fn without_namespaces() -> bool {
         skip("needs network and mount namespaces");
     }
     !allowed
+}
+
+/// True, after saying so, when whoever runs the tests could not log in: a user without a shell, or an
+/// id without a user.
+fn without_login() -> bool {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap();
+    let may =
+        user.is_some_and(|user| !user.shell.ends_with("nologin") && !user.shell.ends_with("false"));
+    if !may {
+        skip("needs a user who may log in");
+    }
+    !may
 }
 
 /// Bytes that look like nothing, enough for many packets.
@@ -239,7 +254,7 @@ fn sshd_runs_a_command() {
     ) else {
         return;
     };
-    if is_root() && without_namespaces() {
+    if (is_root() && without_namespaces()) || without_login() {
         return;
     }
     let mut example = Example::new("sshd.toml", "22").for_invoker("root");

@@ -132,6 +132,10 @@ impl Builder {
         let came = readable_until(&ready, Instant::now() + DEADLINE);
         let mut byte = [0];
         let read = nix::unistd::read(&ready, &mut byte);
+        if came && read != Ok(1) {
+            // It has ended; what it said is worth seeing.
+            server.log().wait_for_end();
+        }
         assert!(
             came && read == Ok(1) && byte == *b"\n",
             "the server did not become ready"

@@ -25,12 +25,10 @@ impl Line {
     pub(crate) fn field(&self, key: &str) -> Option<&str> {
         let mut rest = self.0.as_str();
         loop {
-            let (word, value) = match rest.split_once('=') {
-                Some((before, value)) => (before.rsplit(' ').next().unwrap_or(before), value),
-                None => return None,
-            };
+            let (before, value) = rest.split_once('=')?;
+            let word = before.rsplit(' ').next().unwrap_or(before);
             let (value, after) = match value.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+                Some(quoted) => split_quoted(quoted),
                 None => value.split_once(' ').unwrap_or((value, "")),
             };
             if word == key {
@@ -60,6 +58,19 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Splits at the closing quote.
+fn split_quoted(text: &str) -> (&str, &str) {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'"' => return (&text[..at], &text[at + 1..]),
+            _ => {}
+        }
+    }
+    (text, "")
 }
 
 fn is_pair(word: &str) -> bool {
@@ -176,6 +187,12 @@ impl Log {
         })
     }
 
+    /// Waits until the whole log is such. Asked again after each line.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, mut such: impl FnMut(&[Line]) -> bool) {
+        self.wait(|lines| such(lines).then_some(()));
+    }
+
     /// Waits until whoever writes has closed it.
     #[track_caller]
     pub(crate) fn wait_for_end(&self) {
@@ -217,10 +234,11 @@ impl Log {
 
 #[test]
 fn fields_and_events_are_read() {
-    let line = Line(r#"stderr service=a id=1.7 line="it is = "#.to_string() + r#"so""#);
+    let line = Line(r#"stderr service=a id=1.7 line="it is = \"so\"" last="#.to_string() + "1");
     assert_eq!(line.event(), "stderr");
     assert_eq!(line.field("id"), Some("1.7"));
-    assert_eq!(line.field("line"), Some("it is = so"));
+    assert_eq!(line.field("line"), Some(r#"it is = \"so\""#));
+    assert_eq!(line.field("last"), Some("1"));
     assert_eq!(line.field("so"), None);
     let line = Line("cannot start a: exec /x: no such file (ENOENT) peer=[::1]:5 id=2".into());
     assert_eq!(

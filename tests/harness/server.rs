@@ -160,6 +160,9 @@ impl Server {
 
     #[track_caller]
     fn finish(&mut self) -> Totals {
+        if !self.may_leave_programs {
+            self.wait_for_programs();
+        }
         self.signal(Signal::SIGTERM);
         let status = wait_until(&mut self.child, Instant::now() + DEADLINE);
         let status = status.expect("the server does not end after SIGTERM");
@@ -172,6 +175,28 @@ impl Server {
         self.stopped = true;
         self.kill_programs(&lines);
         totals
+    }
+
+    /// Waits until each `start` has its `end`: clients see the end of a program before the server.
+    #[track_caller]
+    fn wait_for_programs(&self) {
+        let (mut seen, mut living) = (0, HashSet::new());
+        self.log.wait_until(|lines| {
+            for line in &lines[seen..] {
+                let id = line.field("id").map(String::from);
+                match line.event() {
+                    "start" => {
+                        living.insert(id);
+                    }
+                    "end" => {
+                        living.remove(&id);
+                    }
+                    _ => {}
+                }
+            }
+            seen = lines.len();
+            living.is_empty()
+        });
     }
 
     /// Kills the supervisor as the kernel would. Nothing is checked afterwards.
@@ -187,16 +212,21 @@ impl Server {
         self.kill_programs(&self.log.lines());
     }
 
-    /// Programs that have started and not ended.
     fn kill_programs(&self, lines: &[Line]) {
-        let ends = lines.iter().filter(|line| line.event() == "end");
-        let ended: HashSet<Option<&str>> = ends.map(|line| line.field("id")).collect();
-        lines
-            .iter()
-            .filter(|line| line.event() == "start" && !ended.contains(&line.field("id")))
+        let pids = living(lines);
+        pids.iter()
             .filter_map(|line| line.field("pid")?.parse().ok())
             .for_each(kill_program);
     }
+}
+
+/// The `start` lines that no `end` follows.
+fn living(lines: &[Line]) -> Vec<&Line> {
+    let of = |event| lines.iter().filter(move |line| line.event() == event);
+    let ended: HashSet<_> = of("end").map(|line| line.field("id")).collect();
+    of("start")
+        .filter(|line| !ended.contains(&line.field("id")))
+        .collect()
 }
 
 impl Drop for Server {

@@ -25,9 +25,9 @@ impl UdpClient {
         if let Some(path) = address.strip_prefix("unix-dgram:") {
             let fd = datagram_socket(AddressFamily::Unix);
             let own = (0..).map(|n| directory.join(&format!("client-{n}.socket")));
-            let own = own.map(|path| UnixAddr::new(path.as_str()).expect("a short path"));
-            own.map(|own| bind(fd.as_raw_fd(), &own))
-                .find(|bound| bound.is_ok());
+            let mut own = own.map(|path| UnixAddr::new(path.as_str()).expect("a short path"));
+            let own = own.find(|own| bind(fd.as_raw_fd(), own).is_ok());
+            open_to_all(own.as_ref().and_then(UnixAddr::path));
             connect(fd.as_raw_fd(), &unix_address(path)).expect("connect");
             return UdpClient(fd);
         }

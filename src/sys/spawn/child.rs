@@ -308,6 +308,10 @@ unsafe fn stderr_file(plan: &RawPlan, words: &Words) {
             call(libc::SYS_dup3, [file, 2, 0, 0, 0, 0]),
         );
         call(libc::SYS_close, [file, 0, 0, 0, 0, 0]);
+        // It was only to keep the open from waiting.
+        let plain = (flags & !(libc::O_NONBLOCK | libc::O_CLOEXEC)) as usize;
+        let set = [2, libc::F_SETFL as usize, plain, 0, 0, 0];
+        must(words, Stage::StderrFile, call(libc::SYS_fcntl, set));
     }
 }
 
