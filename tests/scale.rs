@@ -19,6 +19,8 @@ fn ten_thousand_services_start_answer_and_reload() {
         server.log().count(|line| line.event() == "listening"),
         SERVICES as usize
     );
+    server.connect("s0").expect("hello\n");
+    server.wait_end("s0");
     let descriptors = descriptors_of(&server);
     for n in sample() {
         server.connect(&format!("s{n}")).expect("hello\n");
@@ -31,7 +33,7 @@ fn ten_thousand_services_start_answer_and_reload() {
     }
     server
         .log()
-        .wait_for_many(201, |line| line.event() == "end");
+        .wait_for_many(202, |line| line.event() == "end");
     assert_eq!(
         descriptors_of(&server),
         descriptors + 1,
@@ -67,6 +69,9 @@ fn three_thousand_sessions_end_at_once_and_all_are_reaped() {
         .service("sleep", "command = [\"/bin/cat\"]\nmax_connections = 4000")
         .service("other", "command = [\"/bin/echo\", \"hello\"]")
         .start();
+    // What belongs to the start is over when something else has been done.
+    server.connect("other").expect("hello\n");
+    server.wait_end("other");
     let before = descriptors_of(&server);
     let clients: Vec<Client> = (0..SESSIONS).map(|_| server.connect("sleep")).collect();
     server
@@ -99,7 +104,7 @@ fn three_thousand_sessions_end_at_once_and_all_are_reaped() {
     server.connect("other").expect("hello\n");
     server
         .log()
-        .wait_for_many(2, |line| line.is("end", "other"));
+        .wait_for_many(3, |line| line.is("end", "other"));
     assert_eq!(descriptors_of(&server), before);
     drop(clients);
     server.leave_programs();
