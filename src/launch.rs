@@ -288,6 +288,21 @@ pub fn wait(
     }
 }
 
+/// Starts a helper of the server's own on two descriptors, 0 and 1; its 2 is ours.
+pub fn helper(
+    spawner: &mut Spawner,
+    spec: &PlanSpec,
+    input: BorrowedFd,
+    output: BorrowedFd,
+) -> Result<Spawned, Errno> {
+    let plan = Rc::new(Plan::new(spec).map_err(|_| Errno::EINVAL)?);
+    let descriptors = Descriptors::Helper(fd::lower(input)?, fd::lower(output)?);
+    let slot = spawner.reserve()?;
+    spawner
+        .start(slot, &plan, descriptors)
+        .map_err(|(errno, _)| errno)
+}
+
 /// Descriptor 2, and our end of the pipe where it is one. A file is opened by the child.
 fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<OwnedFd>), Errno> {
     Ok(match stderr {

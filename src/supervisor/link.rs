@@ -11,16 +11,16 @@ use super::timers::Timer;
 use super::word::Word;
 use crate::control::{BATCH, Ending, LENGTH, Order, Report};
 use crate::event::{ConnectionId, Event};
+use crate::launch;
 use crate::sys::address::{Address, Transport};
 use crate::sys::limits::own_binary;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::socket::{self, Peer};
-use crate::sys::spawn::{self, Descriptors, Plan, PlanSpec, Spawned, Stage};
+use crate::sys::spawn::{self, PlanSpec, Spawned, Stage};
 use crate::sys::{Errno, fd, signal, wait};
 use crate::table::{Builtin, Identity, ListenerId, ServiceId};
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// First and longest rest before a worker that died is started again.
@@ -213,21 +213,8 @@ impl Supervisor {
             no_new_privileges: true,
             ..PlanSpec::default()
         };
-        let plan = Rc::new(Plan::new(&spec).map_err(|_| Errno::EINVAL)?);
-        let slot = self.spawner.reserve()?;
-        let descriptors = fd::lower(theirs.as_fd())
-            .and_then(|low| Ok(Descriptors::Helper(low, fd::lower(fd::null())?)));
-        let result = match descriptors {
-            Ok(descriptors) => self
-                .spawner
-                .start(slot, &plan, descriptors)
-                .map_err(|(errno, _)| errno),
-            Err(errno) => {
-                self.spawner.cancel(slot);
-                Err(errno)
-            }
-        };
-        Ok((result?, ours))
+        let spawned = launch::helper(&mut self.spawner, &spec, theirs.as_fd(), fd::null())?;
+        Ok((spawned, ours))
     }
 
     fn enter_worker(&mut self, spawned: Spawned, socket: OwnedFd) {

@@ -6,11 +6,11 @@ use super::start::Source;
 use super::timers::Timer;
 use crate::config::loader::{self, Answer};
 use crate::event::{Event, words};
+use crate::launch;
 use crate::sys::limits::own_binary;
-use crate::sys::spawn::{Descriptors, Plan, PlanSpec, Spawned};
+use crate::sys::spawn::{PlanSpec, Spawned};
 use crate::sys::{Errno, fd, signal, wait};
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What the loader may take: it may ask name servers and directories.
@@ -79,21 +79,8 @@ impl Supervisor {
             umask: 0o022,
             ..PlanSpec::default()
         };
-        let plan = Rc::new(Plan::new(&spec).map_err(|_| Errno::EINVAL)?);
-        let slot = self.spawner.reserve()?;
-        let descriptors = fd::lower(fd::null())
-            .and_then(|null| Ok(Descriptors::Helper(null, fd::lower(answer.as_fd())?)));
-        let result = match descriptors {
-            Ok(descriptors) => self
-                .spawner
-                .start(slot, &plan, descriptors)
-                .map_err(|(errno, _)| errno),
-            Err(errno) => {
-                self.spawner.cancel(slot);
-                Err(errno)
-            }
-        };
-        Ok((result?, answer))
+        let spawned = launch::helper(&mut self.spawner, &spec, fd::null(), answer.as_fd())?;
+        Ok((spawned, answer))
     }
 
     pub(super) fn on_loader_deadline(&mut self, pid: i32) {

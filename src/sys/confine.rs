@@ -1,7 +1,6 @@
 //! What a process can give up by itself, for good, and what it may ask for without privileges.
 
 use super::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 
 /// Dies with the process that started us (prctl(2), PR_SET_PDEATHSIG). A change of uid undoes it, so
@@ -22,11 +21,4 @@ pub fn block_sigpipe() -> Result<(), Errno> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGPIPE);
     set.thread_block()
-}
-
-/// Raises the soft limit of descriptors to the hard one. The answer is the limit.
-pub fn raise_descriptor_limit() -> Result<u64, Errno> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    Ok(hard)
 }

@@ -24,7 +24,7 @@ use crate::admission::Admission;
 use crate::control::{ListenerId, Malformed, ServiceId};
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::time::Clock;
-use crate::sys::{Errno, confine};
+use crate::sys::{Errno, confine, limits};
 use datagrams::Guard;
 use listeners::Listeners;
 use recency::Recency;
@@ -109,7 +109,7 @@ fn prepare() -> Result<u64, Errno> {
     confine::die_with_parent()?;
     confine::forgo_privileges()?;
     confine::block_sigpipe()?;
-    confine::raise_descriptor_limit()
+    limits::raise_nofile()
 }
 
 /// Serves until the control socket ends.

@@ -182,11 +182,6 @@ impl Spawner {
         &mut self.slot(slot).environment
     }
 
-    /// Gives back a slot that was reserved and not started.
-    pub fn cancel(&mut self, slot: SlotId) {
-        self.free.push(slot.0);
-    }
-
     /// Makes the child. On an error nothing was made: the slot is free again, and the descriptors
     /// come back.
     pub fn start(
