@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long a child is young.
 pub(super) const YOUTH: Duration = Duration::from_millis(100);
 
+/// How often to look after a launch that hangs.
+const LATE: Duration = Duration::from_millis(500);
+
 /// What a child is to us.
 #[derive(Debug)]
 pub(super) enum Role {
@@ -85,9 +88,11 @@ impl Children {
         !self.in_flight.is_empty()
     }
 
-    /// Whether a child is young, so that an [`super::Timer::Age`] is needed.
-    pub(super) fn next_aging(&self) -> Option<Instant> {
-        self.young.front().map(|(born, _)| *born + YOUTH)
+    /// When the next [`super::Timer::Age`] is needed: a child becomes old, or one that is old has
+    /// not exec'd yet (nothing tells of an exec that comes late).
+    pub(super) fn next_aging(&self, now: Instant) -> Option<Instant> {
+        let young = self.young.front().map(|(born, _)| *born + YOUTH);
+        young.or_else(|| self.is_launching().then(|| now + LATE))
     }
 
     /// Adds a child that was just made.

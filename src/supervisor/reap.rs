@@ -85,7 +85,7 @@ impl Supervisor {
     /// Sets the timer for the next child that becomes old, if it is not set.
     pub(super) fn time_aging(&mut self) {
         if !self.age_is_timed
-            && let Some(at) = self.children.next_aging()
+            && let Some(at) = self.children.next_aging(Instant::now())
         {
             self.age_is_timed = true;
             self.timers.set(at, Timer::Age);

@@ -45,7 +45,11 @@ pub fn lower(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
 }
 
 fn duplicate_from(fd: BorrowedFd, lowest: RawFd) -> Result<OwnedFd, Errno> {
-    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest)).map_err(|errno| match errno {
+        // The limit does not even reach `lowest`.
+        Errno::EINVAL => Errno::EMFILE,
+        errno => errno,
+    })?;
     // SAFETY: fcntl has just made this descriptor, and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -101,6 +101,8 @@ pub(super) struct Words {
     pub(super) unshared: AtomicU32,
     /// Stage in the upper half, errno in the lower; 0 while nothing failed.
     pub(super) failure: AtomicU64,
+    /// The stage that was begun last, for a child that is killed on its way. Not every one is noted.
+    pub(super) begun: AtomicU32,
 }
 
 /// A resource limit as prlimit(2) takes it.
@@ -147,6 +149,8 @@ pub(super) struct Args {
     /// Descriptors for 3 and up, ascending, each at least 5.
     pub(super) listen_fds: *const i32,
     pub(super) listen_fd_count: usize,
+    /// Room for as many groups as the plan has.
+    pub(super) found_groups: *mut u32,
     /// The highest of all these: the table is copied up to here.
     pub(super) highest: u32,
     /// Whether the table is shared with the parent.
@@ -170,17 +174,23 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
         let words = &*args.words;
         unshare(args, words);
         if args.probe {
+            begin(words, Stage::Exec);
             exit(0);
         }
         let plan = &*args.plan;
+        begin(words, Stage::Session);
         must(words, Stage::Session, call(libc::SYS_setsid, [0; 6]));
+        begin(words, Stage::Descriptors);
         descriptors(args, words);
         if !plan.stderr_file.is_null() {
+            begin(words, Stage::StderrFile);
             stderr_file(plan, words);
         }
+        begin(words, Stage::Limits);
         environment(plan, words);
         if plan.becomes {
-            identity(plan, words);
+            begin(words, Stage::User);
+            identity(args, plan, words);
         }
         if plan.no_new_privileges {
             let set = [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0, 0];
@@ -198,7 +208,9 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
             0,
             0,
         ];
+        begin(words, Stage::Signals);
         must(words, Stage::Signals, call(libc::SYS_rt_sigprocmask, mask));
+        begin(words, Stage::Exec);
         let exec = [
             plan.path as usize,
             plan.argv as usize,
@@ -361,7 +373,7 @@ unsafe fn environment(plan: &RawPlan, words: &Words) {
 }
 
 /// Groups first, since afterwards we may not; then a look whether the kernel really did it.
-unsafe fn identity(plan: &RawPlan, words: &Words) {
+unsafe fn identity(args: &Args, plan: &RawPlan, words: &Words) {
     let (uid, gid) = (plan.uid as usize, plan.gid as usize);
     // SAFETY: see `child`.
     unsafe {
@@ -394,14 +406,39 @@ unsafe fn identity(plan: &RawPlan, words: &Words) {
         must(words, Stage::Verify, call(libc::SYS_getresgid, pointers));
         let gid_is_set =
             *first == plan.gid && *first.add(1) == plan.gid && *first.add(2) == plan.gid;
-        let group_count = must(words, Stage::Verify, call(libc::SYS_getgroups, [0; 6]));
         if !uid_is_set
             || !gid_is_set
-            || group_count != plan.group_count
+            || !groups_are_set(args, plan, words)
             || (plan.uid != 0 && has_capabilities(words))
         {
             fail(words, Stage::Verify, libc::EPERM as u32);
         }
+    }
+}
+
+/// Whether our groups are those of the plan, in whatever order the kernel keeps them. One too many
+/// does not fit, which is an error.
+unsafe fn groups_are_set(args: &Args, plan: &RawPlan, words: &Words) -> bool {
+    // SAFETY: see `child`.
+    unsafe {
+        let get = [plan.group_count, args.found_groups as usize, 0, 0, 0, 0];
+        let count = must(words, Stage::Verify, call(libc::SYS_getgroups, get));
+        if count != plan.group_count {
+            return false;
+        }
+        let mut index = 0;
+        while index < count {
+            let found = *args.found_groups.add(index);
+            let mut place = 0;
+            while place < count && *plan.groups.add(place) != found {
+                place += 1;
+            }
+            if place == count {
+                return false;
+            }
+            index += 1;
+        }
+        true
     }
 }
 
@@ -438,6 +475,12 @@ unsafe fn write_pid(place: *mut u8) {
             pid /= 10;
         }
     }
+}
+
+/// Notes how far we have come.
+#[inline(always)]
+fn begin(words: &Words, stage: Stage) {
+    words.begun.store(stage as u32, Ordering::Release);
 }
 
 /// The result of a call, or the end.

@@ -244,15 +244,16 @@ impl Spawner {
     fn take_outcome(&mut self, id: SlotId) -> Outcome {
         let slot = self.slot(id);
         let failure = slot.words().failure.load(Ordering::Acquire);
+        let begun = slot.words().begun.load(Ordering::Acquire);
         slot.descriptors = None;
         slot.plan = None;
         self.free.push(id.0);
-        match Stage::ALL
-            .into_iter()
-            .find(|stage| *stage as u64 == failure >> 32)
-        {
-            None => Outcome::Executed,
-            Some(stage) => Outcome::Failed(stage, Errno::from_raw(failure as u32 as i32)),
+        let named = |number: u64| Stage::ALL.into_iter().find(|stage| *stage as u64 == number);
+        match (named(failure >> 32), named(begun.into())) {
+            (Some(stage), _) => Outcome::Failed(stage, Errno::from_raw(failure as u32 as i32)),
+            (None, Some(Stage::Exec) | None) => Outcome::Executed,
+            // Killed on its way.
+            (None, Some(stage)) => Outcome::Failed(stage, Errno::EINTR),
         }
     }
 

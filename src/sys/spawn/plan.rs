@@ -137,6 +137,10 @@ impl Plan {
         &raw const self.raw
     }
 
+    pub(super) fn group_count(&self) -> usize {
+        self.raw.group_count
+    }
+
     pub(super) fn environment_before(&self) -> impl Iterator<Item = &CStr> {
         self.environment.0.iter().map(CString::as_c_str)
     }

@@ -1,6 +1,6 @@
 //! Slots: what one launch in flight needs of memory that the child shares.
 
-use super::child::{Args, Words, child};
+use super::child::{Args, Stage, Words, child};
 use super::plan::Plan;
 use super::{Descriptors, Rung, raw};
 use crate::sys::Errno;
@@ -26,6 +26,8 @@ pub(super) struct Slot {
     pub(super) args: Args,
     pub(super) environment: Environment,
     listen: Vec<RawFd>,
+    /// Where the child looks up its groups.
+    found_groups: Vec<u32>,
     /// Keeps alive what the child reads.
     pub(super) plan: Option<Rc<Plan>>,
     /// Our copies of the child's descriptors, until its table is its own.
@@ -76,6 +78,7 @@ impl Slot {
             stdio: [0; 3],
             listen_fds: std::ptr::null(),
             listen_fd_count: 0,
+            found_groups: std::ptr::null_mut(),
             highest: 0,
             shares_files: false,
             probe: false,
@@ -86,6 +89,7 @@ impl Slot {
             args,
             environment,
             listen: Vec::new(),
+            found_groups: Vec::new(),
             plan: None,
             descriptors: None,
         }
@@ -113,6 +117,8 @@ impl Slot {
         let (envp, listen_pid) = self.environment.finish(&plan);
         self.args.envp = envp;
         self.args.listen_pid = listen_pid;
+        self.found_groups.resize(plan.group_count(), 0);
+        self.args.found_groups = self.found_groups.as_mut_ptr();
         self.args.stdio = descriptors.stdio();
         self.listen = descriptors.listen();
         self.listen.sort_unstable();
@@ -134,6 +140,7 @@ impl Slot {
         let words = self.words();
         words.unshared.store(0, Ordering::Relaxed);
         words.failure.store(0, Ordering::Relaxed);
+        words.begun.store(Stage::Unshare as u32, Ordering::Relaxed);
         words.tid.store(1, Ordering::Release);
         let tid = words.tid.as_ptr();
         let args = &raw const self.args;
