@@ -8,6 +8,10 @@
 mod architecture;
 mod bad_tables;
 mod children;
+mod hanging_exec;
 mod harness;
+mod privacy;
 mod real_programs;
 mod scale;
+mod shortage;
+mod spawn_steps;

@@ -19,23 +19,35 @@
 
 mod accounts;
 mod builder;
+mod cgroup;
 mod client;
 mod directory;
+mod hold;
+mod intruder;
 mod log;
+mod proc;
 mod process;
 mod server;
 mod skip;
+mod strace;
 mod tail;
 mod udp;
 
 pub(crate) use accounts::Totals;
 pub(crate) use builder::{Builder, Refused, server};
+pub(crate) use cgroup::PidsGroup;
 pub(crate) use client::Client;
 pub(crate) use directory::Directory;
+pub(crate) use hold::Hold;
+pub(crate) use intruder::{Way, attempt, ordinary_process};
 pub(crate) use log::{Line, Log};
-pub(crate) use process::{Ran, run, run_with_input};
+pub(crate) use proc::{
+    cpu_time, descriptor_limit, limit_descriptors, listening_inode, open_descriptors, until,
+};
+pub(crate) use process::{Ran, become_user, before_exec, readable_until, run, run_with_input};
 pub(crate) use server::Server;
 pub(crate) use skip::{is_root, skip, without_root};
+pub(crate) use strace::{Strace, lines_of, without_strace};
 pub(crate) use udp::UdpClient;
 
 use std::time::Duration;
