@@ -14,4 +14,5 @@ mod privacy;
 mod real_programs;
 mod scale;
 mod shortage;
+mod spawn_rungs;
 mod spawn_steps;
