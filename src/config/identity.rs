@@ -171,6 +171,8 @@ impl<'h> Identities<'h> {
             .map_err(|errno| cannot_ask(wish, "user", errno))?;
         match (known, &wish.value) {
             (Some(user), _) => Ok((identity(user, Vec::new()), true)),
+            // Containers run as ids that nobody has named.
+            (None, NameOrId::Id(id)) if *id == self.host.uid => Ok((self.own(), false)),
             // The caller replaces the group.
             (None, NameOrId::Id(id)) if has_group => {
                 Ok((bare_identity(id.to_string(), *id, *id), false))
