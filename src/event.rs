@@ -365,17 +365,15 @@ impl Event<'_> {
                 show("services", Value::Number(*services as u64));
                 show("listeners", Value::Number(*listeners as u64));
             }
-            Event::Started { session, pid } => {
-                show_session(session, Some(*pid), true, show, |_| {})
-            }
-            Event::Began { session } => show_session(session, None, true, show, |_| {}),
+            Event::Started { session, pid } => show_session(session, Some(*pid), show, |_| {}),
+            Event::Began { session } => show_session(session, None, show, |_| {}),
             Event::NotStarted {
                 session,
                 stage,
                 errno,
                 ..
             } => {
-                show_session(session, None, all, show, |show| {
+                show_session(session, None, show, |show| {
                     if all {
                         show("stage", Value::Text(&stage.name()));
                         show("errno", Value::Text(&format_args!("{errno:?}")));
@@ -390,12 +388,12 @@ impl Event<'_> {
                 cpu,
                 max_rss,
             } => {
-                show_session(session, Some(*pid), true, show, |show| {
+                show_session(session, Some(*pid), show, |show| {
                     show("status", Value::Text(&Shown(*status)));
                     show("duration", Value::Seconds(*duration));
                     show("cpu", Value::Seconds(*cpu));
                     show("maxrss", Value::Text(&format_args!("{max_rss}K")));
-                    show("reason", Value::Text(&"exited"));
+                    show("reason", Value::Text(&reason(*status)));
                 });
             }
             Event::Finished {
@@ -405,7 +403,7 @@ impl Event<'_> {
                 sent,
                 reason,
             } => {
-                show_session(session, None, true, show, |show| {
+                show_session(session, None, show, |show| {
                     show("duration", Value::Seconds(*duration));
                     if let (Some(received), Some(sent)) = (received, sent) {
                         show("received", Value::Number(*received));
@@ -460,16 +458,8 @@ impl Event<'_> {
 
 type Show<'s> = &'s mut dyn FnMut(&'static str, Value<'_>);
 
-fn show_session(
-    session: &Session,
-    pid: Option<i32>,
-    name: bool,
-    show: Show,
-    more: impl FnOnce(Show),
-) {
-    if name {
-        show("service", Value::Text(&session.service));
-    }
+fn show_session(session: &Session, pid: Option<i32>, show: Show, more: impl FnOnce(Show)) {
+    show("service", Value::Text(&session.service));
     if let Some(peer) = &session.peer {
         show("peer", Value::Text(peer));
     }
@@ -493,6 +483,14 @@ pub fn words(errno: Errno) -> String {
         first.into_iter().chain(rest.chars()).collect()
     };
     format!("{text} ({errno:?})")
+}
+
+/// Why a program that was not told to end has ended.
+fn reason(status: Status) -> &'static str {
+    match status {
+        Status::Exited(_) => "exited",
+        Status::Killed(_) => "killed",
+    }
 }
 
 struct Shown(Status);

@@ -229,4 +229,5 @@ fn is_ours(descriptor: &str, own: &HashSet<&str>) -> bool {
 /// A receive of no bytes asks only whether, and from whom, something is there.
 fn takes_nothing(call: &str, arguments: &str) -> bool {
     call == "recvfrom" && arguments.contains(">, NULL, 0, ")
+        || call == "recvmsg" && arguments.contains("msg_iovlen=0")
 }

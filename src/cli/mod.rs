@@ -10,7 +10,6 @@ mod wrap;
 use crate::{config, worker};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Where the table is when nothing else is said.
@@ -39,39 +38,39 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Wrap(wrap::Wrap),
-    /// Reads a table and writes it, resolved, to its output (started by the server).
-    #[command(hide = true)]
-    Loader {
-        table: PathBuf,
-    },
-    /// Speaks the built-in protocols (started by the server).
-    #[command(hide = true)]
-    Worker {
-        max_connections: u32,
-    },
 }
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    helper(&arguments).unwrap_or_else(|| run(arguments))
 }
 
-fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// The server's own processes, which it starts with these words; not commands for people.
+fn helper(arguments: &[OsString]) -> Option<ExitCode> {
+    let [_, name, argument] = arguments else {
+        return None;
+    };
+    match name.to_str()? {
+        "@loader" => Some(config::loader::answer(argument.as_ref())),
+        "@worker" => Some(worker::main(argument.to_str()?.parse().ok()?)),
+        _ => None,
+    }
+}
+
+fn run(arguments: Vec<OsString>) -> ExitCode {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => match cli.command {
             Command::Serve(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Wrap(command) => command.run(),
-            Command::Loader { table } => config::loader::answer(&table),
-            Command::Worker { max_connections } => worker::main(max_connections),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.
             let _ = error.print();
-            if error.use_stderr() {
-                USAGE.into()
-            } else {
-                ExitCode::SUCCESS
+            match error.use_stderr() {
+                true => USAGE.into(),
+                false => ExitCode::SUCCESS,
             }
         }
     }

@@ -37,7 +37,12 @@ pub(super) struct Wrap {
     #[arg(long, value_name = "N")]
     ready_fd: Option<i32>,
     /// The program and its arguments. A name without a slash is looked for in PATH.
-    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "PROGRAM ARGS"
+    )]
     command: Vec<String>,
 }
 

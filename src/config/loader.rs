@@ -1,6 +1,6 @@
 //! Both sides of the loader: a child that resolves a table, and answers once.
 //!
-//! The supervisor starts `oxinetd loader PATH` with a memory file as its standard output, waits for
+//! The supervisor starts `oxinetd @loader PATH` with a memory file as its standard output, waits for
 //! its end without blocking, and reads the answer. Whatever a table makes us do (block in a name
 //! look-up, use memory) happens in the child and ends with it.
 

@@ -76,7 +76,11 @@ impl Log {
             match self.sink.write(&self.pending) {
                 Wrote::Bytes(count) => drop(self.pending.drain(..count)),
                 Wrote::Later => return true,
-                Wrote::Never => self.pending.clear(),
+                Wrote::Never => {
+                    let lines = self.pending.iter().filter(|byte| **byte == b'\n');
+                    self.dropped += lines.count() as u64;
+                    self.pending.clear();
+                }
             }
         }
         false

@@ -32,17 +32,28 @@ pub(super) enum Wrote {
 
 impl Sink {
     /// Standard error. Its open file is shared with whoever started us, so O_NONBLOCK must not be
-    /// set on it: it is opened a second time through /proc. A socket, or somebody else's pipe,
-    /// cannot be; then every write is preceded by a look whether there is room.
+    /// set on it. A regular file never waits, and is written to where the others write. Anything
+    /// else is opened a second time through /proc; a socket, or somebody else's pipe, cannot be, and
+    /// then every write is preceded by a look whether there is room.
     pub(super) fn stderr() -> Sink {
-        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .custom_flags(flags)
-            .open("/proc/self/fd/2");
+        let stderr = io::stderr();
+        let is_regular = nix::sys::stat::fstat(&stderr)
+            .is_ok_and(|stat| stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFREG);
+        let file = match is_regular {
+            true => stderr.as_fd().try_clone_to_owned().ok(),
+            false => {
+                let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+                let mut options = std::fs::OpenOptions::new();
+                let file = options
+                    .write(true)
+                    .custom_flags(flags)
+                    .open("/proc/self/fd/2");
+                file.ok().map(OwnedFd::from)
+            }
+        };
         Sink {
             kind: LogSink::Stderr,
-            file: file.ok().map(|file| raise(OwnedFd::from(file))),
+            file: file.map(raise),
         }
     }
 

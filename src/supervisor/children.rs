@@ -28,6 +28,8 @@ pub(super) enum Role {
     Program {
         session: SessionFacts,
         permit: Permit<ServiceId>,
+        /// Its standard error, where we read it.
+        pipe: Option<u32>,
     },
     /// The loader.
     Loader,
@@ -55,6 +57,15 @@ pub(super) struct Child {
     failure: Option<(Stage, Errno)>,
     /// Once it is old.
     pidfd: Option<OwnedFd>,
+}
+
+/// How far a search for children that have ended has come.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The next of the young to look at.
+    next: usize,
+    /// Whether one of them had ended.
+    found: bool,
 }
 
 /// News of a launch.
@@ -154,24 +165,30 @@ impl Children {
         Some((child, outcome))
     }
 
-    /// One child that has ended, if there is one: any, or only one of the young. `cursor` starts at
-    /// 0 and goes through the young.
-    pub(super) fn next_exit(&mut self, cursor: &mut usize, any: bool) -> Option<wait::Exit> {
+    /// One child that has ended, if there is one: any child, or first of all one of the young.
+    pub(super) fn next_exit(&mut self, search: &mut Search, any: bool) -> Option<wait::Exit> {
         if any || self.old <= self.by_pid.len() - self.old {
             return wait::next_exit();
         }
-        while let Some((_, pid)) = self.young.get(*cursor) {
-            *cursor += 1;
-            if self
+        while let Some((_, pid)) = self.young.get(search.next) {
+            search.next += 1;
+            let is_young = self
                 .by_pid
                 .get(pid)
-                .is_some_and(|child| child.pidfd.is_none())
-                && let Some(exit) = wait::exit_of(*pid)
-            {
-                return Some(exit);
+                .is_some_and(|child| child.pidfd.is_none());
+            let exit = if is_young { wait::exit_of(*pid) } else { None };
+            if exit.is_some() {
+                search.found = true;
+                return exit;
             }
         }
-        None
+        // None of the young: one of the old, whose descriptor tells too, or a child that somebody
+        // else has left to us.
+        if search.found {
+            None
+        } else {
+            wait::next_exit()
+        }
     }
 
     /// Gives a pidfd to the next child that is old enough; the caller polls it. One for which there
@@ -197,6 +214,17 @@ impl Children {
             }
         }
         None
+    }
+
+    /// Makes an old child young again: its descriptor could not be polled.
+    pub(super) fn rejuvenate(&mut self, pid: i32, now: Instant) {
+        let Some(child) = self.by_pid.get_mut(&pid) else {
+            return;
+        };
+        if child.pidfd.take().is_some() {
+            self.old -= 1;
+            self.young.push_back((now, pid));
+        }
     }
 
     /// The descriptor of an old child.

@@ -24,11 +24,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// First and longest rest before a worker that died is started again.
-const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(800));
 /// A worker that lived this long starts anew without a rest.
 const GOOD_RUN: Duration = Duration::from_secs(10);
 /// Messages taken in one turn.
 const TURN: usize = 32;
+/// Messages taken from a worker that has ended: more than its socket can hold.
+const LAST_WORDS: usize = 4096;
+/// How long the worker may take to let go of a listener.
+const LEAVE: Duration = Duration::from_secs(1);
+/// When to try again what there was no memory for.
+const AGAIN: Duration = Duration::from_millis(10);
+/// Sessions that an honest worker may have above its ceiling, which it learns of late.
+const MARGIN: usize = 4096;
 
 /// The worker and what is between us.
 #[derive(Debug)]
@@ -41,7 +49,6 @@ pub(super) struct Link {
     /// How many there have been.
     incarnation: u32,
     restart: Duration,
-    start_is_timed: bool,
 }
 
 /// A worker that runs.
@@ -64,7 +71,6 @@ impl Default for Link {
             given: HashMap::new(),
             incarnation: 0,
             restart: RESTART.0,
-            start_is_timed: false,
         }
     }
 }
@@ -119,9 +125,37 @@ impl Supervisor {
         self.link.given.remove(&id);
         if self.link.tie.is_some() {
             listener.state = State::Leaving;
+            self.timers.set(Instant::now() + LEAVE, Timer::Leaving(id));
             self.order(Order::Unlisten { listener: id }, None);
         } else {
             listener.state = State::Resting;
+            self.activate(id);
+        }
+    }
+
+    /// The worker has had its time to let go of a listener: one that does not answer is ended.
+    pub(super) fn on_late_leaving(&mut self, id: ListenerId) {
+        let listener = self.listeners.get(id);
+        if listener.is_some_and(|listener| listener.state == State::Leaving) {
+            self.end_worker();
+        }
+    }
+
+    /// The worker has let go of a listener: it is closed if that is why, else put to its new use.
+    fn come_back(&mut self, id: ListenerId) {
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        if listener.state != State::Leaving {
+            return;
+        }
+        listener.state = State::Resting;
+        if listener.unwanted {
+            let service = listener.service;
+            self.close(id);
+            self.bind_missing();
+            self.forget_if_over(service);
+        } else {
             self.activate(id);
         }
     }
@@ -134,7 +168,7 @@ impl Supervisor {
         }
     }
 
-    fn send_orders(&mut self) {
+    pub(super) fn send_orders(&mut self) {
         let Some(tie) = &mut self.link.tie else {
             return;
         };
@@ -155,12 +189,18 @@ impl Supervisor {
             };
             match sent {
                 Ok(()) => drop(tie.outgoing.pop_front()),
-                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ETOOMANYREFS) => {
+                Err(Errno::EAGAIN) => {
                     is_full = true;
                     break;
                 }
                 // It is dying; its exit will tell.
-                Err(_) => break,
+                Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => break,
+                // No memory for it, or too many descriptors on the way: there is room all the same,
+                // so the poller would not wait.
+                Err(_) => {
+                    self.timers.set_once(Instant::now() + AGAIN, Timer::Orders);
+                    break;
+                }
             }
         }
         if is_full != tie.waits_for_room {
@@ -181,7 +221,6 @@ impl Supervisor {
         if self.link.tie.is_some() || self.link.given.is_empty() || !self.phase.is_serving() {
             return;
         }
-        self.link.start_is_timed = false;
         match self.make_worker() {
             Ok((spawned, socket)) => self.enter_worker(spawned, socket),
             Err(errno) => self.worker_not_started("clone", errno),
@@ -194,7 +233,7 @@ impl Supervisor {
             .add(&ours, Interest::Read, Word::Worker.into())?;
         let argv = [
             "oxinetd".into(),
-            "worker".into(),
+            "@worker".into(),
             self.link.max_connections.to_string(),
         ];
         // daytime tells local time.
@@ -252,14 +291,12 @@ impl Supervisor {
     /// There is no worker; later there will be.
     fn worker_not_started(&mut self, stage: &'static str, errno: Errno) {
         self.observe(&Event::WorkerNotStarted { stage, errno });
-        self.start_worker_after(RESTART.1.min(Duration::from_secs(1)));
+        self.start_worker_after(RESTART.1);
     }
 
     fn start_worker_after(&mut self, pause: Duration) {
-        if !self.link.start_is_timed {
-            self.link.start_is_timed = true;
-            self.timers.set(Instant::now() + pause, Timer::StartWorker);
-        }
+        self.timers
+            .set_once(Instant::now() + pause, Timer::StartWorker);
     }
 
     /// The worker has said something, or can be told something.
@@ -280,20 +317,14 @@ impl Supervisor {
                 Ok((length, _)) if length > 0 => length,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EAGAIN) => return,
-                // The end: its exit will tell. Until then nothing more comes.
-                _ => {
-                    let _ = self.poller.remove(&tie.socket);
-                    return;
-                }
+                // It has closed its end, so it is of no more use, if it is not dead already.
+                _ => return self.end_worker(),
             };
             for bytes in buffer[..length].chunks(LENGTH) {
                 match Report::decode(bytes) {
                     Ok(report) => self.on_report(report),
                     Err(_) => {
-                        self.observe(&Event::Warning {
-                            text: "the worker sent a malformed report, and is ended",
-                        });
-                        return self.end_worker();
+                        return self.end_lying_worker();
                     }
                 }
             }
@@ -311,6 +342,11 @@ impl Supervisor {
                 number,
                 peer,
             } => {
+                let ceiling = self.link.max_connections as usize + MARGIN;
+                let is_odd = tie.sessions.contains_key(&number) || tie.sessions.len() > ceiling;
+                if is_odd || self.services.get(service).is_none() {
+                    return self.end_lying_worker();
+                }
                 tie.sessions.insert(number, (service, peer, Instant::now()));
                 let id = ConnectionId {
                     worker,
@@ -344,16 +380,7 @@ impl Supervisor {
                     });
                 }
             }
-            Report::Unlistened { listener } => {
-                if let Some(found) = self
-                    .listeners
-                    .get_mut(listener)
-                    .filter(|found| found.state == State::Leaving)
-                {
-                    found.state = State::Resting;
-                    self.activate(listener);
-                }
-            }
+            Report::Unlistened { listener } => self.come_back(listener),
             Report::Datagrams {
                 service,
                 received,
@@ -407,6 +434,12 @@ impl Supervisor {
         self.forget_if_over(service);
     }
 
+    fn end_lying_worker(&mut self) {
+        let text = "the worker sent a report that makes no sense, and is ended";
+        self.observe(&Event::Warning { text });
+        self.end_worker();
+    }
+
     fn end_worker(&mut self) {
         if let Some(tie) = &self.link.tie {
             let _ = self.poller.remove(&tie.socket);
@@ -417,25 +450,14 @@ impl Supervisor {
     /// The worker has ended: so have its sessions, and its listeners wait for the next.
     pub(super) fn on_worker_exit(&mut self, exit: wait::Exit, failure: Option<(Stage, Errno)>) {
         // What it said before.
-        self.read_reports(usize::MAX);
+        self.read_reports(LAST_WORDS);
         let Some(tie) = self.link.tie.take() else {
             return;
         };
         for (number, session) in tie.sessions {
             self.finish(number, session, None, reason(Ending::WorkerDied));
         }
-        let leaving: Vec<ListenerId> = self
-            .listeners
-            .iter()
-            .filter(|(_, listener)| listener.state == State::Leaving)
-            .map(|(id, _)| id)
-            .collect();
-        for id in leaving {
-            if let Some(listener) = self.listeners.get_mut(id) {
-                listener.state = State::Resting;
-            }
-            self.activate(id);
-        }
+        self.take_all_back();
         if !self.phase.is_serving() {
             return;
         }
@@ -456,9 +478,18 @@ impl Supervisor {
         self.start_worker_after(pause);
     }
 
+    /// There is no worker any more, so it has let go of everything.
+    fn take_all_back(&mut self) {
+        let all = self.listeners.iter();
+        let leaving = all.filter(|(_, listener)| listener.state == State::Leaving);
+        for id in leaving.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.come_back(id);
+        }
+    }
+
     /// Lets the worker go: it ends when our end of its socket is closed.
     pub(super) fn dismiss_worker(&mut self) {
-        self.read_reports(usize::MAX);
+        self.read_reports(LAST_WORDS);
         self.link.given.clear();
         let Some(tie) = self.link.tie.take() else {
             return;
@@ -467,6 +498,7 @@ impl Supervisor {
         for (number, session) in tie.sessions {
             self.finish(number, session, None, "stopped");
         }
+        self.take_all_back();
     }
 }
 

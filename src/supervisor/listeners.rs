@@ -11,7 +11,7 @@ use crate::table::{Endpoint, ListenerId, ServiceId};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// First and longest pause between attempts to bind.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -46,13 +46,13 @@ pub(super) struct Listener {
     socket: Option<OwnedFd>,
     /// Whether its flags are those that a `wait` program is given.
     pub(super) blocks: bool,
+    /// The table no longer names it: it is closed when the worker has let go of it.
+    pub(super) unwanted: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
     file: Option<(u64, u64)>,
     retry: Duration,
     /// The last failure that was told, to tell each once.
     told: Option<Errno>,
-    /// When its timer is due; other timers of it are old and mean nothing.
-    due: Option<Instant>,
 }
 
 impl Listener {
@@ -65,10 +65,10 @@ impl Listener {
             bound,
             socket: None,
             blocks: false,
+            unwanted: false,
             file: None,
             retry: RETRY.0,
             told: None,
-            due: None,
         }
     }
 
@@ -84,6 +84,16 @@ impl Listener {
             ..self.endpoint.clone()
         }
         .to_string()
+    }
+
+    /// The port that the kernel has chosen for it, if it has.
+    pub(super) fn chosen_port(&self) -> Option<u16> {
+        match (&self.endpoint.address, &self.bound) {
+            (Address::Inet(asked), Address::Inet(bound)) if asked.port() == 0 => {
+                Some(bound.port()).filter(|port| *port != 0)
+            }
+            _ => None,
+        }
     }
 
     /// Whether it is bound to every address of its family.
@@ -142,16 +152,6 @@ impl Listener {
         let pause = self.retry;
         self.retry = (pause * 2).min(RETRY.1);
         pause
-    }
-
-    /// Notes when it is to be looked after next.
-    pub(super) fn set_due(&mut self, at: Instant) {
-        self.due = Some(at);
-    }
-
-    /// Whether it is to be looked after now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
-        self.due.take_if(|due| *due <= now).is_some()
     }
 
     /// Whether this failure was not told yet.

@@ -62,7 +62,6 @@ pub struct Supervisor {
     log: Log,
     log_is_polled: bool,
     timers: Timers,
-    age_is_timed: bool,
     services: Services,
     listeners: Listeners,
     admission: Admission<ServiceId>,
@@ -125,7 +124,9 @@ impl Supervisor {
     fn on_timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Age => self.age(now),
-            Timer::Listener(listener) => self.look_after(listener, now),
+            Timer::Listener(listener) => self.look_after(listener),
+            Timer::Leaving(listener) => self.on_late_leaving(listener),
+            Timer::Orders => self.send_orders(),
             Timer::Retry => self.retry(),
             Timer::Calm => self.calm_down(now),
             Timer::LoaderDeadline(pid) => self.on_loader_deadline(pid),
@@ -193,7 +194,7 @@ impl Supervisor {
         self.log_is_polled = polled;
         if is_left && !polled {
             self.timers
-                .set(Instant::now() + Duration::from_millis(100), Timer::Flush);
+                .set_once(Instant::now() + Duration::from_millis(100), Timer::Flush);
         }
     }
 
@@ -214,15 +215,15 @@ impl Supervisor {
     }
 
     fn stop_polling_log(&mut self) {
-        if self.log_is_polled
-            && let Some(descriptor) = self.log.descriptor()
-        {
+        let was_polled = std::mem::take(&mut self.log_is_polled);
+        if let Some(descriptor) = self.log.descriptor().filter(|_| was_polled) {
             let _ = self.poller.remove(descriptor);
         }
-        self.log_is_polled = false;
     }
 
     fn on_stderr(&mut self, number: u32) {
+        // A program that writes runs: the line that says so comes first.
+        self.settle_launches();
         let Some(batch) = self.pipes.read(number, Instant::now()) else {
             return;
         };

@@ -1,7 +1,7 @@
 //! Leave-taking: launches that are decided, children that have ended.
 
 use super::Supervisor;
-use super::children::{Child, Role, SessionFacts};
+use super::children::{Child, Role, Search, SessionFacts};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Permit;
@@ -38,9 +38,9 @@ impl Supervisor {
 
     /// Some children have ended.
     pub(super) fn reap(&mut self) {
-        let mut cursor = 0;
+        let mut search = Search::default();
         for _ in 0..BATCH {
-            let Some(exit) = self.children.next_exit(&mut cursor, self.options.is_init) else {
+            let Some(exit) = self.next_exit(&mut search) else {
                 return self.settle_launches();
             };
             self.on_exit(exit);
@@ -58,12 +58,17 @@ impl Supervisor {
 
     /// Children that have lived a while are polled for one by one.
     pub(super) fn age(&mut self, now: Instant) {
-        self.age_is_timed = false;
         while let Some(pid) = self.children.grow_old(now) {
-            if let Some(pidfd) = self.children.pidfd(pid) {
-                let _ = self
-                    .poller
-                    .add(pidfd, Interest::Read, Word::Child(pid).into());
+            // By edge: of a child that is traced by another process we may not take leave yet, and
+            // would be told of it without end.
+            let word = Word::Child(pid).into();
+            let polled = self
+                .children
+                .pidfd(pid)
+                .map(|pidfd| self.poller.add(pidfd, Interest::ReadEdge, word));
+            if polled.is_some_and(|result| result.is_err()) {
+                self.children.rejuvenate(pid, now);
+                break;
             }
         }
         // Whoever ended just before it became old was told of by a signal that looked at the young.
@@ -71,10 +76,14 @@ impl Supervisor {
         self.time_aging();
     }
 
+    fn next_exit(&mut self, search: &mut Search) -> Option<wait::Exit> {
+        self.children.next_exit(search, self.options.is_init)
+    }
+
     fn reap_young(&mut self) {
-        let mut cursor = 0;
+        let mut search = Search::default();
         for _ in 0..BATCH {
-            match self.children.next_exit(&mut cursor, self.options.is_init) {
+            match self.next_exit(&mut search) {
                 Some(exit) => self.on_exit(exit),
                 None => break,
             }
@@ -82,13 +91,10 @@ impl Supervisor {
         self.settle_launches();
     }
 
-    /// Sets the timer for the next child that becomes old, if it is not set.
+    /// Sets the timer for the next child that becomes old.
     pub(super) fn time_aging(&mut self) {
-        if !self.age_is_timed
-            && let Some(at) = self.children.next_aging(Instant::now())
-        {
-            self.age_is_timed = true;
-            self.timers.set(at, Timer::Age);
+        if let Some(at) = self.children.next_aging(Instant::now()) {
+            self.timers.set_once(at, Timer::Age);
         }
     }
 
@@ -105,7 +111,12 @@ impl Supervisor {
         match role {
             Role::Loader => self.on_loader_exit(exit),
             Role::Worker => self.on_worker_exit(exit, failure),
-            Role::Program { session, permit } => {
+            Role::Program {
+                session,
+                permit,
+                pipe,
+            } => {
+                self.leave_pipe(pipe, session.service);
                 if outcome == Some(Outcome::Executed) {
                     self.observe_session(session, |session| Event::Started {
                         session,
@@ -117,6 +128,17 @@ impl Supervisor {
         }
         // What it had may be what we lacked.
         self.retry();
+    }
+
+    /// A program has ended; what it left behind may have its standard error.
+    fn leave_pipe(&mut self, pipe: Option<u32>, service: ServiceId) {
+        let Some(number) = pipe else { return };
+        self.on_stderr(number);
+        let limit = self
+            .services
+            .get(service)
+            .map_or(0, |entry| entry.facts.max_connections);
+        self.pipes.orphan(number, limit as usize);
     }
 
     fn on_program_exit(
@@ -162,7 +184,9 @@ impl Supervisor {
         }
         let made_room = self.admission.release(permit);
         if session.peer.is_none() {
-            self.restore(pid, session.service, duration, failure.is_some());
+            let ended_well = failure.is_none() && status == wait::Status::Exited(0);
+            self.restore(pid, session.service, duration, ended_well);
+            self.wake_all();
         }
         if made_room {
             self.wake_service(session.service);
@@ -179,6 +203,14 @@ impl Supervisor {
             return;
         };
         if !entry.retired || entry.tally.live > 0 || entry.tally.pending > 0 {
+            return;
+        }
+        // The worker may have taken clients of it that we do not know of yet.
+        if self
+            .listeners
+            .iter()
+            .any(|(_, listener)| listener.unwanted && listener.service == service)
+        {
             return;
         }
         self.admission.forget_service(service);

@@ -63,6 +63,7 @@ impl Supervisor {
                 services,
                 listeners: bound,
             });
+            self.warn_of_unbound();
             self.flush_log();
             self.options.tell_ready();
         } else {
@@ -78,6 +79,19 @@ impl Supervisor {
                 removed,
                 kept,
             });
+        }
+    }
+
+    fn warn_of_unbound(&mut self) {
+        let all = self.listeners.iter();
+        let unbound = all
+            .filter(|(_, listener)| listener.state == State::NotBound)
+            .count();
+        if unbound > 0 {
+            let text = format!(
+                "not bound: {unbound} of the addresses above; each is tried again, after 1 s to 30 s"
+            );
+            self.observe(&Event::Warning { text: &text });
         }
     }
 
@@ -203,6 +217,7 @@ impl Supervisor {
         let before = listener.service;
         listener.service = service;
         listener.endpoint = endpoint;
+        listener.unwanted = false;
         let state = listener.state;
         match state {
             // It comes home when its program ends, and serves by the new facts from then on.
@@ -274,7 +289,12 @@ impl Supervisor {
         let Some(entry) = self.services.get(service) else {
             return Ok(());
         };
-        let port = self.listeners.sibling_port(id, &entry.listeners);
+        // Of two sockets of one entry both get the port that was chosen for the first; a socket that
+        // is made anew keeps its own.
+        let port = self
+            .listeners
+            .sibling_port(id, &entry.listeners)
+            .or_else(|| self.listeners.get(id)?.chosen_port());
         let nonblocking = !entry.facts.wait;
         match self.listeners.get_mut(id) {
             Some(listener) if listener.socket().is_none() => listener.bind(nonblocking, port),
@@ -286,6 +306,7 @@ impl Supervisor {
     pub(super) fn finish_binding(&mut self, id: ListenerId) {
         // A second attempt, cheap, for the error: what is bound already is left alone.
         let result = self.try_bind(id);
+        let is_about_to_be_free = result.is_err_and(|error| self.is_about_to_be_free(error.errno));
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
@@ -315,7 +336,7 @@ impl Supervisor {
             Err(error) => {
                 let advice = listeners::advice(error, &listener.endpoint.address);
                 let pause = listener.next_retry();
-                if listener.is_news(error.errno) {
+                if !is_about_to_be_free && listener.is_news(error.errno) {
                     let BindError { call, errno } = error;
                     self.observe(&Event::NotBound {
                         service: &facts.name,
@@ -339,7 +360,8 @@ impl Supervisor {
         self.finish_binding(id);
     }
 
-    /// Closes a listener that the table no longer names.
+    /// Closes a listener that the table no longer names. One that the worker has stays until the
+    /// worker has let go of it: until then the address is taken, and clients may still be accepted.
     pub(super) fn close(&mut self, id: ListenerId) {
         if self
             .listeners
@@ -347,6 +369,14 @@ impl Supervisor {
             .is_some_and(|listener| listener.state == State::Served)
         {
             self.take_back(id);
+        }
+        if let Some(listener) = self
+            .listeners
+            .get_mut(id)
+            .filter(|listener| listener.state == State::Leaving)
+        {
+            listener.unwanted = true;
+            return;
         }
         let Some(mut listener) = self.listeners.leave(id) else {
             return;
@@ -363,5 +393,19 @@ impl Supervisor {
             }
         }
         listener.close();
+    }
+
+    /// An address has become free: tries at once to bind what could not be bound.
+    pub(super) fn bind_missing(&mut self) {
+        let all = self.listeners.iter();
+        let missing = all.filter(|(_, listener)| listener.state == State::NotBound);
+        for id in missing.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.look_later(id, Duration::ZERO);
+        }
+    }
+
+    /// Whether an address that is in use may be one that the worker is about to let go of.
+    fn is_about_to_be_free(&self, errno: Errno) -> bool {
+        errno == Errno::EADDRINUSE && self.listeners.iter().any(|(_, listener)| listener.unwanted)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) listeners: Vec<ListenerId>,
     /// How long its `wait` program rests next.
     backoff: Duration,
+    /// Runs of it in a row that may have consumed nothing.
+    doubts: u32,
     /// Removed from the table.
     pub(super) retired: bool,
 }
@@ -36,6 +38,7 @@ impl Entry {
             tally: Tally::default(),
             listeners: Vec::new(),
             backoff: BACKOFF.0,
+            doubts: 0,
             retired: false,
         }
     }
@@ -55,9 +58,17 @@ impl Entry {
         pause
     }
 
+    /// A run of its `wait` program that may have consumed nothing: a short rest from the third in a
+    /// row on.
+    pub(super) fn doubt(&mut self) -> Option<Duration> {
+        self.doubts = self.doubts.saturating_add(1);
+        (self.doubts > 2).then_some(BACKOFF.0)
+    }
+
     /// All is well again.
     pub(super) fn calm_down(&mut self) {
         self.backoff = BACKOFF.0;
+        self.doubts = 0;
     }
 }
 

@@ -116,7 +116,6 @@ impl Supervisor {
             log: Log::on_stderr(),
             log_is_polled: false,
             timers: Default::default(),
-            age_is_timed: false,
             services: Default::default(),
             listeners: Default::default(),
             admission: Admission::new(0),

@@ -5,7 +5,7 @@
 
 use crate::event::ConnectionId;
 use crate::table::ServiceId;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,13 @@ struct Pipe {
     partial: Vec<u8>,
 }
 
-/// Lines that a service may still log.
+/// Lines that a service may still log, and its pipes.
 #[derive(Debug)]
 struct Budget {
+    /// Open pipes.
+    pipes: usize,
+    /// Those whose program has ended: something that it left behind holds the other end.
+    orphans: VecDeque<u32>,
     lines: u32,
     since: Instant,
     dropped: u64,
@@ -64,6 +68,7 @@ impl Pipes {
     /// Adds the reading end of a pipe.
     pub(super) fn enter(&mut self, fd: OwnedFd, service: ServiceId, id: ConnectionId) -> u32 {
         self.next = self.next.wrapping_add(1);
+        self.budgets.entry(service).or_default().pipes += 1;
         self.all.insert(
             self.next,
             Pipe {
@@ -76,6 +81,37 @@ impl Pipes {
         self.next
     }
 
+    /// The program of a pipe has ended. What it left behind may go on writing, but such pipes are no
+    /// more than the service may have programs: the oldest is closed then.
+    pub(super) fn orphan(&mut self, number: u32, limit: usize) {
+        let Some(pipe) = self.all.get(&number) else {
+            return;
+        };
+        let Some(budget) = self.budgets.get_mut(&pipe.service) else {
+            return;
+        };
+        budget.orphans.push_back(number);
+        if budget.orphans.len() > limit {
+            let oldest = budget.orphans.pop_front();
+            oldest.into_iter().for_each(|oldest| self.forget(oldest));
+        }
+    }
+
+    /// Closes a pipe without another look.
+    pub(super) fn forget(&mut self, number: u32) {
+        let Some(pipe) = self.all.remove(&number) else {
+            return;
+        };
+        let Some(budget) = self.budgets.get_mut(&pipe.service) else {
+            return;
+        };
+        budget.pipes -= 1;
+        budget.orphans.retain(|orphan| *orphan != number);
+        if budget.pipes == 0 {
+            self.budgets.remove(&pipe.service);
+        }
+    }
+
     pub(super) fn descriptor(&self, number: u32) -> Option<BorrowedFd<'_>> {
         self.all.get(&number).map(|pipe| pipe.fd.as_fd())
     }
@@ -83,11 +119,7 @@ impl Pipes {
     /// Reads what there is, within the turn; the pipe is closed and forgotten at its end.
     pub(super) fn read(&mut self, number: u32, now: Instant) -> Option<Batch> {
         let pipe = self.all.get_mut(&number)?;
-        let budget = self.budgets.entry(pipe.service).or_insert(Budget {
-            lines: BURST,
-            since: now,
-            dropped: 0,
-        });
+        let budget = self.budgets.entry(pipe.service).or_default();
         budget.refill(now);
         let mut batch = Batch {
             service: pipe.service,
@@ -113,7 +145,7 @@ impl Pipes {
     }
 
     fn close(&mut self, number: u32, mut batch: Batch) -> Batch {
-        let Some(pipe) = self.all.remove(&number) else {
+        let Some(pipe) = self.all.get(&number) else {
             return batch;
         };
         if let Some(budget) = self.budgets.get_mut(&pipe.service) {
@@ -121,15 +153,25 @@ impl Pipes {
                 budget.spend(&pipe.partial, &mut batch.output);
             }
             if budget.dropped > 0 {
-                batch
-                    .output
-                    .push(Output::Dropped(std::mem::take(&mut budget.dropped)));
+                let dropped = std::mem::take(&mut budget.dropped);
+                batch.output.push(Output::Dropped(dropped));
             }
         }
-        if !self.all.values().any(|other| other.service == pipe.service) {
-            self.budgets.remove(&pipe.service);
-        }
+        self.forget(number);
         batch
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        let since = Instant::now();
+        Budget {
+            pipes: 0,
+            orphans: VecDeque::new(),
+            lines: BURST,
+            since,
+            dropped: 0,
+        }
     }
 }
 
@@ -219,7 +261,7 @@ mod tests {
         let mut budget = Budget {
             lines: 1,
             since: start,
-            dropped: 0,
+            ..Budget::default()
         };
         let mut output = Vec::new();
         for line in [b"a", b"b", b"c"] {

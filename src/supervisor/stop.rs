@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a launch in flight may take to be decided.
 const LAUNCHES: Duration = Duration::from_millis(100);
-/// Exit status for a table with mistakes (EX_CONFIG).
-const BAD_TABLE: u8 = 78;
+/// Nobody waits longer, and clocks can count so far.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where in its life the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The first table is being read.
     Starting,
-    /// It was no good.
-    Failed,
+    /// It was no good; what to exit with.
+    Failed(u8),
     /// A table is in force.
     Serving,
     /// Nothing is accepted; launches in flight and, while draining, programs come to their end.
@@ -70,9 +70,9 @@ impl Phase {
     }
 
     /// A table was no good: that is the end if it was the first.
-    pub(super) fn never_served(&mut self) {
+    pub(super) fn never_served(&mut self, status: u8) {
         if *self == Phase::Starting {
-            *self = Phase::Failed;
+            *self = Phase::Failed(status);
         }
     }
 }
@@ -81,7 +81,7 @@ impl Supervisor {
     /// The exit status, when it is over.
     pub(super) fn exit_status(&self) -> Option<u8> {
         match self.phase {
-            Phase::Failed => Some(BAD_TABLE),
+            Phase::Failed(status) => Some(status),
             Phase::Over => Some(0),
             _ => None,
         }
@@ -98,7 +98,7 @@ impl Supervisor {
         });
         let now = Instant::now();
         let (step, time) = match self.options.drain_timeout {
-            Some(time) => (Step::Drain, time),
+            Some(time) => (Step::Drain, time.min(LONGEST)),
             None => (Step::Launches, LAUNCHES),
         };
         self.phase = Phase::Stopping {

@@ -185,18 +185,27 @@ impl Supervisor {
             stderr,
         } = launched;
         self.observe_session(session, |session| Event::Cloned { session });
-        self.children
-            .enter(spawned, Role::Program { session, permit }, born);
+        let pipe = stderr.and_then(|reading| self.read_stderr(reading, session));
+        let role = Role::Program {
+            session,
+            permit,
+            pipe,
+        };
+        self.children.enter(spawned, role, born);
         self.time_aging();
-        if let Some(reading) = stderr {
-            let number = self.pipes.enter(reading, session.service, session.id);
-            if let Some(descriptor) = self.pipes.descriptor(number) {
-                // Without room in the poller the lines are lost, the program is not.
-                let _ = self
-                    .poller
-                    .add(descriptor, Interest::Read, Word::Stderr(number).into());
-            }
+    }
+
+    /// Reads a program's standard error from now on. Without memory to poll it the lines are lost,
+    /// the program is not.
+    fn read_stderr(&mut self, reading: OwnedFd, session: SessionFacts) -> Option<u32> {
+        let number = self.pipes.enter(reading, session.service, session.id);
+        let descriptor = self.pipes.descriptor(number)?;
+        let word = Word::Stderr(number).into();
+        if self.poller.add(descriptor, Interest::Read, word).is_err() {
+            self.pipes.forget(number);
+            return None;
         }
+        Some(number)
     }
 
     /// Stops to poll a listener until somebody wakes it.
@@ -235,28 +244,17 @@ impl Supervisor {
 
     /// Sets the time when a listener is to be bound or polled again.
     pub(super) fn look_later(&mut self, id: ListenerId, pause: Duration) {
-        let at = Instant::now() + pause;
-        if let Some(listener) = self.listeners.get_mut(id) {
-            listener.set_due(at);
-            self.timers.set(at, Timer::Listener(id));
-        }
+        self.timers.set(Instant::now() + pause, Timer::Listener(id));
     }
 
     /// That time has come.
-    pub(super) fn look_after(&mut self, id: ListenerId, now: Instant) {
-        let Some(listener) = self
-            .listeners
-            .get_mut(id)
-            .filter(|_| self.phase.is_serving())
-        else {
-            return;
-        };
-        if !listener.is_due(now) {
+    pub(super) fn look_after(&mut self, id: ListenerId) {
+        if !self.phase.is_serving() {
             return;
         }
-        match listener.state {
-            State::Resting => self.activate(id),
-            State::NotBound | State::LeftOut => self.finish_binding(id),
+        match self.listeners.get(id).map(|listener| listener.state) {
+            Some(State::Resting) => self.activate(id),
+            Some(State::NotBound | State::LeftOut) => self.finish_binding(id),
             _ => {}
         }
     }

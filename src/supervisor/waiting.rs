@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::children::SessionFacts;
 use super::listeners::State;
+use super::services::Entry;
 use crate::event::Event;
 use crate::launch::{self, Lent};
 use crate::sys::poll::is_readable;
@@ -23,10 +24,24 @@ pub(super) struct Waiter {
     head: Option<QueueHead>,
 }
 
+/// Whether a `wait` program has consumed something of what waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Appetite {
+    /// Surely not.
+    None,
+    /// It may or may not have.
+    Doubtful,
+    /// It has, or there is nothing more.
+    Sound,
+}
+
 impl Supervisor {
     /// Something waits at a listener of a `wait` service.
     pub(super) fn start_waiter(&mut self, id: ListenerId, service: ServiceId) {
         if !self.has_room(service) {
+            return self.rest(id);
+        }
+        if self.is_lent(service) {
             return self.rest(id);
         }
         let plan = self.services.plan(service, self.inherited);
@@ -90,6 +105,20 @@ impl Supervisor {
         }
     }
 
+    /// Whether a program has all sockets of the service already (one that a reload has added it has
+    /// not: that waits for the next program).
+    fn is_lent(&self, service: ServiceId) -> bool {
+        let Some(entry) = self.services.get(service) else {
+            return false;
+        };
+        let mut listeners = entry
+            .listeners
+            .iter()
+            .filter_map(|id| self.listeners.get(*id));
+        entry.facts.pass == Pass::ListenFds
+            && listeners.any(|listener| listener.state == State::Lent)
+    }
+
     fn lend(&mut self, ids: &[ListenerId]) {
         for id in ids {
             let Some(listener) = self.listeners.get_mut(*id) else {
@@ -104,16 +133,31 @@ impl Supervisor {
         }
     }
 
-    /// A `wait` program has ended: its sockets come home and are looked at.
-    pub(super) fn restore(&mut self, pid: i32, service: ServiceId, lived: Duration, failed: bool) {
+    /// A `wait` program has ended: its sockets come home and are looked at. One that failed, or has
+    /// surely consumed nothing, rests longer and longer. Where that is only likely (as many wait at a
+    /// listener as before, but they may be others) it rests shortly, and only after several such
+    /// runs: a service must not be put to sleep by much traffic.
+    pub(super) fn restore(
+        &mut self,
+        pid: i32,
+        service: ServiceId,
+        lived: Duration,
+        ended_well: bool,
+    ) {
         let Some(waiter) = self.waiters.remove(&pid) else {
             return;
         };
-        let unfed = self.has_consumed_nothing(&waiter) && lived < GOOD_RUN;
-        let pause = if failed || unfed {
-            self.back_off(service)
-        } else {
-            self.calm_down_service(service)
+        let appetite = match lived < GOOD_RUN {
+            true => self.appetite(&waiter, ended_well),
+            false => Appetite::Sound,
+        };
+        let pause = match appetite {
+            Appetite::None => self.back_off(service),
+            Appetite::Doubtful => self.services.get_mut(service).and_then(Entry::doubt),
+            Appetite::Sound => {
+                self.services.get_mut(service).map(Entry::calm_down);
+                None
+            }
         };
         for id in waiter.listeners {
             self.repair(id);
@@ -131,7 +175,8 @@ impl Supervisor {
         }
     }
 
-    fn has_consumed_nothing(&self, waiter: &Waiter) -> bool {
+    /// What a program's queue says of it.
+    fn appetite(&self, waiter: &Waiter, ended_well: bool) -> Appetite {
         let first = waiter
             .listeners
             .first()
@@ -139,15 +184,20 @@ impl Supervisor {
         let Some((listener, socket)) =
             first.and_then(|listener| Some((listener, listener.socket()?)))
         else {
-            return false;
+            return Appetite::Sound;
         };
+        if !is_readable(socket) {
+            return Appetite::Sound;
+        }
         let head = socket::queue_head(socket, listener.endpoint.transport);
         match (waiter.head, head) {
-            // More may have come since, but if any was taken there can be fewer.
-            (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now))) => {
-                now >= before && now > 0
+            (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now))) if now < before => {
+                Appetite::Sound
             }
-            (before, now) => is_readable(socket) && before == now,
+            (Some(QueueHead::Datagram(_)), _) if waiter.head != head => Appetite::Sound,
+            (Some(QueueHead::Datagram(_)), _) => Appetite::None,
+            _ if ended_well => Appetite::Doubtful,
+            _ => Appetite::None,
         }
     }
 
@@ -165,23 +215,21 @@ impl Supervisor {
         Some(pause)
     }
 
-    fn calm_down_service(&mut self, service: ServiceId) -> Option<Duration> {
-        if let Some(entry) = self.services.get_mut(service) {
-            entry.calm_down();
-        }
-        None
-    }
-
     /// Makes a listener anew if its program has left it unfit. (Its flags are put right when it is
     /// activated.)
     fn repair(&mut self, id: ListenerId) {
         let Some(listener) = self.listeners.get(id) else {
             return;
         };
-        let damage = listener
-            .socket()
-            .and_then(|socket| socket::damage(socket, listener.endpoint.transport));
-        let Some(reason) = damage else { return };
+        let Some(socket) = listener.socket() else {
+            return;
+        };
+        let Some(reason) = socket::damage(socket, listener.endpoint.transport) else {
+            if listener.endpoint.transport.is_connected() {
+                let _ = socket::restore_backlog(socket);
+            }
+            return;
+        };
         let (service, address) = (listener.service, listener.shown());
         let Some(facts) = self
             .services

@@ -10,6 +10,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, socko
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// A client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,6 +274,11 @@ pub fn damage(socket: BorrowedFd, transport: Transport) -> Option<&'static str> 
     None
 }
 
+/// Gives a listener its backlog back, which whoever had it may have changed.
+pub fn restore_backlog(socket: BorrowedFd) -> Result<(), Errno> {
+    net::listen(&socket, net::Backlog::MAXCONN)
+}
+
 fn is_connected(socket: BorrowedFd) -> bool {
     !matches!(peer_address(socket), Err(Errno::ENOTCONN))
 }
@@ -295,34 +301,34 @@ fn has_filter(socket: BorrowedFd) -> bool {
 }
 
 /// Something that changes when a program takes what waits first in a socket's queue: for datagrams
-/// the sender and length of the first, for listeners how many wait. Nothing is read: the receive
+/// the arrival of the first, for listeners how many wait. Nothing is read: the receive
 /// is of zero bytes and leaves the datagram where it is.
 pub fn queue_head(socket: BorrowedFd, transport: Transport) -> Option<QueueHead> {
     match transport {
         Transport::Tcp => Some(QueueHead::Waiting(waiting(socket)?)),
-        Transport::UnixStream | Transport::UnixSeqpacket => None,
-        Transport::Udp | Transport::UnixDatagram => {
-            let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-            let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            // SAFETY: a zero-length buffer, and an address buffer of ours that is large enough.
-            let size = Errno::result(unsafe {
-                libc::recvfrom(
-                    socket.as_raw_fd(),
-                    std::ptr::null_mut(),
-                    0,
-                    libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC,
-                    storage.as_mut_ptr().cast(),
-                    &mut length,
-                )
-            })
-            .ok()?;
-            // SAFETY: zeroed above, and every bit pattern is a valid sockaddr_storage.
-            Some(QueueHead::Datagram(
-                inet_address(&unsafe { storage.assume_init() }),
-                size as usize,
-            ))
+        Transport::Udp => head_stamp(socket).map(QueueHead::Datagram),
+        // Their queues cannot be looked at, but by a receive that may be given descriptors.
+        Transport::UnixStream | Transport::UnixSeqpacket | Transport::UnixDatagram => None,
+    }
+}
+
+/// When the datagram that waits first arrived. The kernel notes it when first asked and keeps it, so
+/// that no two datagrams have the same, however alike they are.
+fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
+    net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
+    let mut space = nix::cmsg_space!(nix::sys::time::TimeSpec);
+    let flags = net::MsgFlags::MSG_PEEK | net::MsgFlags::MSG_DONTWAIT;
+    let mut stamp = None;
+    if let Ok(message) = net::recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut space), flags) {
+        for control in message.cmsgs().into_iter().flatten() {
+            if let net::ControlMessageOwned::ScmTimestampns(time) = control {
+                stamp = Some(Duration::from(time));
+            }
         }
     }
+    // The program is to find the socket as the table says.
+    let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
+    stamp
 }
 
 /// See [`queue_head`].
@@ -330,8 +336,8 @@ pub fn queue_head(socket: BorrowedFd, transport: Transport) -> Option<QueueHead>
 pub enum QueueHead {
     /// Connections that wait to be accepted.
     Waiting(u32),
-    /// Sender (for IP) and length of the first datagram.
-    Datagram(Option<SocketAddr>, usize),
+    /// Arrival of the first datagram.
+    Datagram(Duration),
 }
 
 /// How many connections wait in a TCP listener's queue (tcp(7), TCP_INFO).
