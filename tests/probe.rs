@@ -17,7 +17,9 @@
 //! a connection), `none`.
 //!
 //! `--then` acts, in the order given: `echo` (copy 0, or what was accepted, until its end), `drain`
-//! (read that until its end), `pause` (for ever), `abort`.
+//! (read that until its end), `pause` (for ever), `abort`; and what spoils a socket on 0 for whoever
+//! has it next: `shutdown`, `connect` (to UDP port 9 of 127.0.0.1), `filter` (that lets nothing
+//! through), `nonblock`.
 
 #![no_main]
 #![allow(unsafe_code, reason = "the facts are asked of the kernel itself")]
@@ -248,7 +250,55 @@ fn act(what: &str, client: i32) {
             unsafe { libc::pause() };
         },
         "abort" => std::process::abort(),
+        "shutdown" | "connect" | "filter" | "nonblock" => spoil(what),
         _ => write_all(2, format!("probe: --then {what}?\n").as_bytes()),
+    }
+}
+
+/// Leaves the socket on 0 in a state that its owner does not expect.
+fn spoil(how: &str) {
+    let mut nothing = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let filter = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut nothing,
+    };
+    let peer = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 9_u16.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes([127, 0, 0, 1]),
+        },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: every structure is ours, valid, and as large as is said.
+    let result = unsafe {
+        match how {
+            "shutdown" => libc::shutdown(0, libc::SHUT_RDWR),
+            "connect" => {
+                let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+                libc::connect(0, (&raw const peer).cast(), length)
+            }
+            "filter" => {
+                let length = size_of::<libc::sock_fprog>() as libc::socklen_t;
+                let option = libc::SO_ATTACH_FILTER;
+                libc::setsockopt(
+                    0,
+                    libc::SOL_SOCKET,
+                    option,
+                    (&raw const filter).cast(),
+                    length,
+                )
+            }
+            _ => libc::fcntl(0, libc::F_SETFL, libc::O_RDWR | libc::O_NONBLOCK),
+        }
+    };
+    if result != 0 {
+        write_all(2, format!("probe: {how}: errno {}\n", errno()).as_bytes());
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Builder {
     services: String,
     env: Vec<(String, String)>,
     wrapper: Vec<String>,
+    options: Vec<String>,
     user: Option<u32>,
     before_exec: Vec<BeforeExec>,
     log_file: Option<String>,
@@ -37,6 +38,7 @@ pub(crate) fn server() -> Builder {
         services: String::new(),
         env: Vec::new(),
         wrapper: Vec::new(),
+        options: Vec::new(),
         user: None,
         before_exec: Vec::new(),
         log_file: None,
@@ -72,6 +74,13 @@ impl Builder {
     /// as `unshare -n`.
     pub(crate) fn wrapped_in(mut self, words: &[&str]) -> Builder {
         self.wrapper = words.iter().map(|word| self.expand(word)).collect();
+        self
+    }
+
+    /// Adds options to the server's own command line, such as `--drain-timeout 5s`.
+    pub(crate) fn with_options(mut self, words: &[&str]) -> Builder {
+        self.options
+            .extend(words.iter().map(|word| (*word).to_owned()));
         self
     }
 
@@ -156,6 +165,7 @@ impl Builder {
         let config = self.directory.file("services.toml", table);
         let mut words = self.wrapper.clone();
         words.extend([&self.program(), "serve", "--config", &config].map(String::from));
+        words.append(&mut self.options);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(self.directory.path());
         command

@@ -21,34 +21,42 @@ mod accounts;
 mod builder;
 mod cgroup;
 mod client;
+mod daemon;
 mod directory;
 mod hold;
 mod intruder;
+mod load;
 mod log;
 mod proc;
 mod process;
+mod procfs;
 mod server;
 mod skip;
 mod strace;
 mod tail;
 mod udp;
+mod world;
 
 pub(crate) use accounts::Totals;
 pub(crate) use builder::{Builder, Refused, server};
 pub(crate) use cgroup::PidsGroup;
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Got};
+pub(crate) use daemon::{Daemon, oxinetd, signal};
 pub(crate) use directory::Directory;
 pub(crate) use hold::Hold;
 pub(crate) use intruder::{Way, attempt, ordinary_process};
+pub(crate) use load::Load;
 pub(crate) use log::{Line, Log};
 pub(crate) use proc::{
     cpu_time, descriptor_limit, limit_descriptors, listening_inode, open_descriptors, until,
 };
 pub(crate) use process::{Ran, become_user, before_exec, readable_until, run, run_with_input};
+pub(crate) use procfs::{children, is_running, socket_inodes, status};
 pub(crate) use server::Server;
 pub(crate) use skip::{is_root, skip, without_root};
 pub(crate) use strace::{Strace, lines_of, without_strace};
 pub(crate) use udp::UdpClient;
+pub(crate) use world::{free_port, in_own_network, without_ipv6};
 
 use std::time::Duration;
 

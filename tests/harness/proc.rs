@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Waits until something is so that nobody tells of, as states in /proc are.
 #[track_caller]
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < deadline, "in vain: {what}");

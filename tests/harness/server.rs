@@ -110,6 +110,31 @@ impl Server {
         self.log.wait_for(|line| line.is("end", service))
     }
 
+    /// The service's first `n` `end` lines, waited for: a client may see the end of its connection
+    /// before the server has reaped the program.
+    #[track_caller]
+    pub(crate) fn wait_ends(&self, service: &str, n: usize) -> Vec<Line> {
+        self.log.wait_for_many(n, |line| line.is("end", service))
+    }
+
+    /// Waits until nothing lives but the worker. A client may see the end of its connection before
+    /// the server has.
+    #[track_caller]
+    pub(crate) fn settle(&self) -> &Server {
+        super::until("every session has ended", || {
+            let count = |event| self.log.count(|line| line.event() == event);
+            let is_worker = |pid: &u32| {
+                let pid = pid.to_string();
+                let is_of = |line: &Line| {
+                    line.event() == "worker-started" && line.field("pid") == Some(&pid)
+                };
+                self.log.count(is_of) > 0
+            };
+            super::children(self.pid()).iter().all(is_worker) && count("start") == count("end")
+        });
+        self
+    }
+
     /// Writes a new table; `{dir}` and `{probe}` are expanded. Nothing happens until a reload.
     pub(crate) fn write_table(&self, text: &str) {
         // A new file under the old name: the loader never sees half of one.
@@ -221,7 +246,7 @@ impl Server {
 }
 
 /// The `start` lines that no `end` follows.
-fn living(lines: &[Line]) -> Vec<&Line> {
+pub(super) fn living(lines: &[Line]) -> Vec<&Line> {
     let of = |event| lines.iter().filter(move |line| line.event() == event);
     let ended: HashSet<_> = of("end").map(|line| line.field("id")).collect();
     of("start")
