@@ -147,7 +147,8 @@ impl Log {
 
     /// How many lines so far are such.
     pub(crate) fn count(&self, such: impl Fn(&Line) -> bool) -> usize {
-        self.lines().iter().filter(|line| such(line)).count()
+        let guard = self.0.0.lock().unwrap();
+        guard.lines.iter().filter(|line| such(line)).count()
     }
 
     /// The first such line of the whole log, waited for.
