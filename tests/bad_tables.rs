@@ -3,6 +3,7 @@
 //! `UPDATE=1` writes the texts anew: read them as someone would who sees oxinetd for the first time.
 
 use oxinetd::config::{Host, Mistake, load};
+use oxinetd::table::Action;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +18,7 @@ fn host(privileged: bool) -> Host {
         uid,
         gid: uid,
         groups: vec![uid],
+        lowest_port: if privileged { 0 } else { 1024 },
         env: BTreeMap::new(),
     }
 }
@@ -80,12 +82,50 @@ fn nothing_is_said_about_a_good_table() {
     }
 }
 
+/// The text with every entry that is there as a comment put in.
+fn uncommented(text: &str) -> String {
+    let is_entry = |line: &str| {
+        let key = line.split_once(" = ").map_or(line, |(key, _)| key);
+        line.starts_with('[') || key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(entry) if is_entry(entry) => entry,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_entry_of_the_shipped_table_is_right_when_it_is_uncommented() {
+    let shipped = fs::read_to_string("services.toml").unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), uncommented(&shipped)).unwrap();
+    let loaded = load(file.path(), &host(true)).unwrap_or_else(|found| panic!("{}", found.0[0]));
+    let is_absence = |warning: &Mistake| warning.message().starts_with("cannot find the program ");
+    for warning in loaded.warnings {
+        let is_about_line = warning.place().line_and_column().is_some();
+        assert!(!is_about_line || is_absence(&warning), "{warning}");
+    }
+    assert_eq!(
+        loaded.table.services.len(),
+        shipped.matches("[service.").count()
+    );
+    for service in &loaded.table.services {
+        let Action::Exec(program) = &service.action else {
+            continue;
+        };
+        // An escape that TOML reads although the program was to.
+        let is_plain = |word: &String| !word.contains(char::is_control);
+        assert!(program.argv.iter().all(is_plain), "{:?}", program.argv);
+    }
+}
+
 #[test]
 fn files_that_are_none_are_explained() {
     let said = |path: &str| load(Path::new(path), &host(true)).unwrap_err().0[0].to_string();
     assert_eq!(
         said("tests/config/none.toml"),
-        "tests/config/none.toml: there is no such file\n      = help: say which table to use: --config FILE, or check FILE"
+        "tests/config/none.toml: there is no such file\n      = help: create it or correct its name; another table is named by --config FILE, or check FILE"
     );
     assert_eq!(
         said("tests/config"),

@@ -179,6 +179,7 @@ fn git_clone_and_push() {
     give_to_nobody(&base);
     let server = example
         .with("--base-path=/srv/git", &format!("--base-path={base}"))
+        .with("# \"--enable=receive-pack\",", "\"--enable=receive-pack\",")
         .start();
     let directory = server.directory();
     let url = format!("git://127.0.0.1:{}/project.git", port(&server, "git"));

@@ -204,6 +204,7 @@ mod tests {
             uid: 3_999_999_999,
             gid: 7,
             groups: vec![],
+            lowest_port: 1024,
             env: BTreeMap::new(),
         };
         load(file.path(), &host).unwrap().table

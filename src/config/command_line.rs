@@ -27,7 +27,7 @@ pub struct CommandLine {
     pub wait: bool,
 }
 
-const ADDRESS: &str = "ADDR";
+const ADDRESS: &str = "ADDRESS";
 const PROGRAM: &str = "PROGRAM";
 
 /// The table of one service. Mistakes name the argument.
@@ -158,6 +158,7 @@ mod tests {
             uid: 0,
             gid: 0,
             groups: vec![],
+            lowest_port: 0,
             env: BTreeMap::new(),
         }
     }
@@ -224,7 +225,7 @@ mod tests {
         let expected = [
             "--max-connections: this is a number from 1 to 1000000",
             "--stderr: \"tty\" is not known here",
-            "ADDR: \"99999\" is not a port",
+            "ADDRESS: \"99999\" is not a port",
             "PROGRAM: a program is written with its whole path, beginning with /",
         ];
         assert_eq!(shown, expected);

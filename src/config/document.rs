@@ -8,7 +8,7 @@ use super::reader::{self, Section, kind};
 use super::server::{self, ServerEntry};
 use super::source::Source;
 use super::syntax::{self, Findings};
-use super::value::is_service_name;
+use super::value::{NAME_RULE, is_service_name};
 use super::words::{quoted, similar};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -130,7 +130,7 @@ impl Reader<'_> {
         self.headers.push(key.span().start);
         if !is_service_name(name) {
             let mistake = Mistake::new(format!("{} cannot be the name of a service", quoted(name)));
-            self.mistake(key.span(), mistake.help("a name has up to 64 letters, digits, dots, - and _, and begins with none of . and -"));
+            self.mistake(key.span(), mistake.help(NAME_RULE));
         }
         let (entry, mistakes) = entry::read(Section::new(self.source, table, Part::Service));
         self.document.mistakes.extend(mistakes);
@@ -167,24 +167,26 @@ impl Reader<'_> {
 
 /// A section or a key on the top level that is none of ours.
 fn unknown(name: &str, value: &DeValue) -> Mistake {
-    if !matches!(value, DeValue::Table(_)) {
+    let DeValue::Table(table) = value else {
         let part = [Part::Service, Part::Server]
             .into_iter()
             .find(|part| keys::find(name, *part).is_some());
         return match part {
-            Some(part) => Mistake::new(format!("{name} stands in no section"))
+            Some(part) => Mistake::new(format!("{name} is outside any section"))
                 .help(format!("write it below a header, {}", part.header())),
             None => Mistake::new(format!("unknown key {}", quoted(name)))
                 .help(hints::hint(name, Part::Service)),
         };
-    }
+    };
     let mistake = Mistake::new(format!(
         "unknown section [{}]",
         quoted(name).trim_matches('"')
     ));
     mistake.help(
         match similar(name, ["server", "defaults", "service", "services"]) {
-            Some("service" | "services") => "did you mean [service.NAME]?".to_owned(),
+            Some("service" | "services") => {
+                format!("did you mean [service.{}]?", first_name(table))
+            }
             Some(section) => format!("did you mean [{section}]?"),
             None if is_service_name(name) && !name.contains('.') => {
                 format!("a service's header is [service.{name}]")
@@ -192,6 +194,18 @@ fn unknown(name: &str, value: &DeValue) -> Mistake {
             None => "the sections are [server], [defaults] and [service.NAME]".to_owned(),
         },
     )
+}
+
+/// The name in a header whose first word is misspelt.
+fn first_name<'t>(table: &'t DeTable) -> &'t str {
+    let sections = table
+        .iter()
+        .filter(|(_, value)| matches!(value.get_ref(), DeValue::Table(_)));
+    sections
+        .min_by_key(|(name, _)| name.span().start)
+        .map(|(name, _)| name.get_ref().as_ref())
+        .filter(|name| is_service_name(name) && !name.contains('.'))
+        .unwrap_or("NAME")
 }
 
 /// Something in `[service]` that is no section.

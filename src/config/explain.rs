@@ -1,8 +1,12 @@
 //! What the TOML parser complains about, in words for someone who has never seen TOML.
 
+use super::guess;
+use super::hints;
+use super::keys::{self, Part};
 use super::listen;
 use super::mistake::{Mistake, Place};
 use super::source::Source;
+use super::value::NAME_RULE;
 use super::words::quoted;
 use std::ops::Range;
 use std::sync::Arc;
@@ -94,6 +98,7 @@ pub(super) fn classify(error: &Error) -> (Kind, Range<usize>) {
             "invalid unquoted key",
             "missing assignment",
             "unexpected content",
+            "unexpected key or value",
         ]) =>
         {
             Kind::BadLine
@@ -123,21 +128,24 @@ pub(super) fn explain(
         Kind::OpenText => open_text(source, span),
         Kind::BadEscape => (
             span.clone(),
-            Mistake::new("a backslash in double quotes begins an escape, and TOML does not know this one")
-                .help("write \\\\ for a backslash, or use 'single quotes', where it is a plain character"),
+            Mistake::new(
+                "a backslash in double quotes begins an escape, and TOML does not know this one",
+            )
+            .help(
+                "write \\\\ for a backslash, or use 'single quotes', where it is a plain character",
+            ),
         ),
         Kind::NoComma => (
             span.clone(),
-            Mistake::new("a comma is missing here").help("write a comma between two values: [\"a\", \"b\"]"),
+            Mistake::new("a comma is missing here")
+                .help("write a comma between two values: [\"a\", \"b\"]"),
         ),
         Kind::Unclosed => unclosed(source, span),
-        Kind::BadHeader => (
-            line,
-            Mistake::new("this header is not complete").help(
-                "a header is a line of its own, [service.NAME]; a name has letters, digits, - and _",
-            ),
+        Kind::BadHeader => bad_header(source, line),
+        Kind::TooDeep => (
+            span.clone(),
+            Mistake::new("tables or arrays are nested too deeply"),
         ),
-        Kind::TooDeep => (span.clone(), Mistake::new("tables or arrays are nested too deeply")),
         Kind::Other => (line, Mistake::new("this line is not TOML").help(LINES)),
     }
 }
@@ -232,11 +240,29 @@ fn bad_value(source: &Source, span: &Range<usize>) -> (Range<usize>, Mistake) {
     let place = start..end.max(start);
     let value = text[place.clone()].trim_end();
     let place = start..start + value.len();
-    (place, not_a_value(key(&text[line]), value))
+    let mistake = match spelling(value) {
+        Some(message) => guess::line(&text[line.clone()]).map_or_else(
+            || Mistake::new(message),
+            |meant| Mistake::new(message).help(format!("write: {meant}")),
+        ),
+        None => not_a_value(&text[line.clone()], place.start - line.start, value),
+    };
+    (place, mistake)
 }
 
-fn not_a_value(key: Option<&str>, value: &str) -> Mistake {
-    let shown = quoted(value);
+/// What is wrong with the characters of a line or a value, where that is all.
+fn spelling(text: &str) -> Option<&'static str> {
+    match () {
+        () if text.ends_with(';') => Some("TOML has no semicolons"),
+        () if text.contains(guess::is_curly) => {
+            Some("these quotes are curly, and TOML knows only the straight ones, \" and '")
+        }
+        () => None,
+    }
+}
+
+fn not_a_value(line: &str, at: usize, value: &str) -> Mistake {
+    let (key, shown) = (key(line), quoted(value));
     let is_number = value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
     match value.to_ascii_lowercase().as_str() {
         "" => Mistake::new("a value is missing here").help(LINES),
@@ -253,30 +279,67 @@ fn not_a_value(key: Option<&str>, value: &str) -> Mistake {
         _ if is_number => Mistake::new("a number cannot begin with 0")
             .help(format!("write {}", value.trim_start_matches('0'))),
         _ if key == Some("command") => {
-            Mistake::new("the program and its arguments are written in quotes").help(format!(
-                "write: command = [{}]",
-                value
-                    .split_whitespace()
-                    .map(|word| format!("{word:?}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ))
+            let example = || "for example: command = [\"/bin/cat\", \"-n\"]".to_owned();
+            Mistake::new("the program and its arguments are written in quotes")
+                .help(guess::line(line).map_or_else(example, |meant| format!("write: {meant}")))
         }
-        _ => Mistake::new(format!("{value} needs quotes")).help(format!("write {shown}")),
+        _ => {
+            let in_quotes = format!("{}{shown}{}", &line[..at], &line[at + value.len()..]);
+            let known = key.and_then(|key| keys::KEYS.iter().find(|known| known.name == key));
+            match known.filter(|_| !guess::is_accepted(&in_quotes)) {
+                Some(key) => Mistake::new(format!("{shown} is not a TOML value"))
+                    .help(format!("for example: {}", key.example)),
+                None => {
+                    Mistake::new(format!("{value} needs quotes")).help(format!("write {shown}"))
+                }
+            }
+        }
     }
 }
 
 fn bad_line(source: &Source, line: Range<usize>) -> (Range<usize>, Mistake) {
     let text = &source.text()[line.clone()];
-    let mistake = match text.split_once(['=', ':', ' ', '\t']) {
-        Some((key, "")) if text.ends_with('=') => {
-            Mistake::new(format!("a value is missing after {} =", key.trim())).help(LINES)
+    if text.starts_with('[') {
+        return bad_header(source, line);
+    }
+    if let Some(key) = text.strip_suffix('=') {
+        let mistake = Mistake::new(format!("a value is missing after {} =", key.trim()));
+        return (line, mistake.help(LINES));
+    }
+    let meant = guess::line(text);
+    let is_list = |meant: &String| meant.ends_with(']') && !text.contains('[');
+    let message = match spelling(text) {
+        Some(message) => message,
+        None if text.contains(',') && meant.as_ref().is_some_and(is_list) => {
+            "several values are written as an array, in [ ]"
         }
-        Some((key, rest)) if !key.is_empty() && !rest.trim_start().starts_with('=') => {
-            let value = rest.trim_start_matches([':', '=', ' ', '\t']);
-            Mistake::new("this line is not TOML").help(format!("write: {} = {value}", key.trim()))
-        }
-        _ => Mistake::new("this line is not TOML").help(LINES),
+        None => "this line is not TOML",
+    };
+    let help = match meant {
+        Some(meant) => format!("write: {meant}"),
+        None => known_word(text).unwrap_or_else(|| LINES.to_owned()),
+    };
+    (line, Mistake::new(message).help(help))
+}
+
+/// What is to be said about the first word of a line, where it is none of our keys.
+fn known_word(line: &str) -> Option<String> {
+    let word = line.split(['=', ':', '+', ' ', '\t']).next()?;
+    let is_key = keys::KEYS.iter().any(|key| key.name == word);
+    hints::meant(word, Part::Service).filter(|_| !is_key)
+}
+
+fn bad_header(source: &Source, line: Range<usize>) -> (Range<usize>, Mistake) {
+    let name = source.text()[line.clone()]
+        .strip_prefix("[service.")
+        .and_then(|rest| rest.strip_suffix(']'))
+        .filter(|name| !name.is_empty() && !name.contains(['[', ']', '"', '\'']));
+    let mistake = match name {
+        Some(name) => Mistake::new(format!("{} cannot be the name of a service", quoted(name)))
+            .help(NAME_RULE),
+        None => Mistake::new("this header is not complete").help(
+            "a header is a line of its own, [service.NAME]; a name has letters, digits, - and _",
+        ),
     };
     (line, mistake)
 }

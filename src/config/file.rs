@@ -76,9 +76,9 @@ fn cannot_read(error: &io::Error) -> Mistake {
         _ => format!("cannot read this file: {}", reason(error)),
     });
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            mistake.help("say which table to use: --config FILE, or check FILE")
-        }
+        io::ErrorKind::NotFound => mistake.help(
+            "create it or correct its name; another table is named by --config FILE, or check FILE",
+        ),
         io::ErrorKind::PermissionDenied => mistake.help("run as root, or let this user read it"),
         _ => mistake,
     }
@@ -192,6 +192,7 @@ mod tests {
             privileged,
             uid,
             gid: 0,
+            lowest_port: 0,
             groups: Vec::new(),
             env: BTreeMap::new(),
         }

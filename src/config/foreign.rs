@@ -14,7 +14,9 @@ pub(super) fn recognise(source: &Arc<Source>) -> Option<Mistake> {
     let first = lines.next()?;
     let words: Vec<&str> = first.split_whitespace().collect();
     let format = match words.as_slice() {
-        ["service", _] | ["service", _, "{"] | ["defaults"] | ["defaults", "{"] => "xinetd.conf(5)",
+        ["service", _] | ["service", _, "{", ..] | ["defaults"] | ["defaults", "{"] => {
+            "xinetd.conf(5)"
+        }
         [
             _,
             "stream" | "dgram" | "raw" | "seqpacket",
@@ -24,6 +26,7 @@ pub(super) fn recognise(source: &Arc<Source>) -> Option<Mistake> {
             _,
             ..,
         ] if wait.contains("wait") => "inetd.conf(5)",
+        [word, ..] if word.starts_with('{') => "JSON",
         ["[Unit]" | "[Socket]" | "[Service]" | "[Install]"] => "a systemd unit",
         _ => return None,
     };

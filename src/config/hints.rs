@@ -9,7 +9,7 @@ use super::words::{one_of, similar};
 /// What a word of another world is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// This key of a service, and what is different about it.
+    /// This key, and what is different about it.
     Key(&'static str, &'static str),
     /// Nothing yet: what it was about, and what to do until then.
     Later(&'static str),
@@ -26,6 +26,7 @@ const RATES: &str = "rates; max_connections limits how many are served at once";
 const SOCKET: &str = "socket options";
 const SOCKET_FILE: &str = "owner and mode of Unix sockets";
 const ARGUMENTS: &str = "the program and its arguments are one array";
+const INCLUDE: &str = "a pattern of file names, include = [\"services.d/*.toml\"]";
 const ADDRESS: &str = "address and port are one string, \"127.0.0.1:79\"";
 
 /// Words, in small letters, with what they are here.
@@ -71,6 +72,8 @@ const WORDS: &[(&str, Meaning)] = &[
         ),
     ),
     ("id", Nothing("the name in [service.NAME] is the id")),
+    ("includedir", Is("include", INCLUDE)),
+    ("include_dir", Is("include", INCLUDE)),
     ("only_from", Later(ACCESS)),
     ("no_access", Later(ACCESS)),
     ("libwrap", Later(ACCESS)),
@@ -269,20 +272,23 @@ const WORDS: &[(&str, Meaning)] = &[
 
 /// What to say about a key that `part` does not have.
 pub(super) fn hint(name: &str, part: Part) -> String {
+    meant(name, part).unwrap_or_else(|| format!("{} takes {}", part.header(), one_of(names(part))))
+}
+
+/// What a word that `part` does not have is known as, or was meant to be.
+pub(super) fn meant(name: &str, part: Part) -> Option<String> {
     let word = name.to_lowercase().replace('-', "_");
     if let Some(key) = keys::find(&word, part) {
-        return format!("did you mean {}?", key.name);
+        return Some(format!("did you mean {}?", key.name));
     }
     if let Some(key) = keys::KEYS.iter().find(|key| key.name == word) {
-        return elsewhere(key, part);
+        return Some(elsewhere(key, part));
     }
     if let Some((_, meaning)) = WORDS.iter().find(|(known, _)| *known == word) {
-        return explain(*meaning, part);
+        return Some(explain(*meaning, part));
     }
-    match similar(name, keys::keys_of(part).map(|key| key.name)) {
-        Some(name) => format!("did you mean {name}?"),
-        None => format!("{} takes {}", part.header(), one_of(names(part))),
-    }
+    similar(name, keys::keys_of(part).map(|key| key.name))
+        .map(|name| format!("did you mean {name}?"))
 }
 
 fn names(part: Part) -> Vec<&'static str> {
@@ -306,19 +312,23 @@ fn elsewhere(key: &Key, part: Part) -> String {
 fn explain(meaning: Meaning, part: Part) -> String {
     match meaning {
         Is(name, note) => {
-            let home = match keys::find(name, part) {
-                Some(_) => String::new(),
-                None => " in [service.NAME]".to_owned(),
-            };
-            let Some(key) = keys::find(name, Part::Service) else {
+            let homes = [part, Part::Service, Part::Server];
+            let found = homes
+                .into_iter()
+                .find_map(|home| Some((home, keys::find(name, home)?)));
+            let Some((home, key)) = found else {
                 return String::new();
+            };
+            let home = match home == part {
+                true => String::new(),
+                false => format!(", in {}", home.header()),
             };
             let note = if note.is_empty() {
                 format!("for example {}", key.example)
             } else {
                 note.to_owned()
             };
-            format!("here this is {name}{home}: {note}")
+            format!("oxinetd calls this {name}{home}: {note}")
         }
         Later(what) => format!("this version does not offer {what}"),
         Nothing(why) => format!("leave it out: {why}"),
@@ -334,7 +344,9 @@ mod tests {
         for (word, meaning) in WORDS {
             if let Is(name, _) = meaning {
                 assert!(
-                    keys::find(name, Part::Service).is_some(),
+                    [Part::Service, Part::Server]
+                        .iter()
+                        .any(|part| keys::find(name, *part).is_some()),
                     "{word} names {name}"
                 );
             }
@@ -363,17 +375,17 @@ mod tests {
             (
                 "port",
                 Part::Service,
-                "here this is listen: for example listen = [13, \"udp:127.0.0.1:13\"]",
+                "oxinetd calls this listen: for example listen = [13, \"udp:127.0.0.1:13\"]",
             ),
             (
                 "ExecStart",
                 Part::Service,
-                "here this is command: the program and its arguments are one array",
+                "oxinetd calls this command: the program and its arguments are one array",
             ),
             (
                 "uid",
                 Part::Server,
-                "here this is user in [service.NAME]: a number is a user id",
+                "oxinetd calls this user, in [service.NAME]: a number is a user id",
             ),
             (
                 "name",

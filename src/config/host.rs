@@ -14,6 +14,8 @@ pub struct Host {
     pub gid: u32,
     /// Its supplementary groups, sorted.
     pub groups: Vec<u32>,
+    /// The lowest port that it may listen on.
+    pub lowest_port: u16,
     /// Its environment, for `pass_env`. Variables that are not UTF-8 are left out.
     pub env: BTreeMap<String, String>,
 }
@@ -28,9 +30,22 @@ impl Host {
             uid: credentials.uid,
             gid: credentials.gid,
             groups: credentials.groups,
+            lowest_port: lowest_port(),
             env: std::env::vars_os()
                 .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
                 .collect(),
         }
     }
+}
+
+/// See ip_unprivileged_port_start in ip(7): below it a port needs CAP_NET_BIND_SERVICE.
+fn lowest_port() -> u16 {
+    const LIMIT: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    if user::may_bind_low_ports() {
+        return 0;
+    }
+    let limit = std::fs::read_to_string(LIMIT).ok();
+    limit
+        .and_then(|limit| limit.trim().parse().ok())
+        .unwrap_or(1024)
 }

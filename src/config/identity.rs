@@ -183,7 +183,7 @@ impl<'h> Identities<'h> {
             .at(&wish.place)
             .help("say which: group = \"NAME\" or group = NUMBER")
             .into()),
-            (None, NameOrId::Name(name)) => Err(unknown(wish, "user", name, "useradd --system")),
+            (None, NameOrId::Name(name)) => Err(unknown_user(wish, name)),
         }
     }
 
@@ -277,10 +277,32 @@ fn difference(wanted: &Identity, own: &Identity, wish: Wish) -> Option<String> {
     ))
 }
 
+/// A user that does not exist; `user:group` and `user.group` are two keys.
+fn unknown_user(wish: &Located<NameOrId>, name: &str) -> Mistakes {
+    let is_user = |user: &str| matches!(user::user_by_name(user), Ok(Some(_)));
+    let two = name
+        .split_once(':')
+        .or_else(|| name.split_once('.').filter(|(user, _)| is_user(user)))
+        .filter(|(user, group)| !user.is_empty() && !group.is_empty());
+    match (two, &wish.place) {
+        (Some((user, group)), Place::Text(..)) => no_such("user", name, &wish.place)
+            .help(format!(
+                "user and group are two keys:\nuser = {}\ngroup = {}",
+                quoted(user),
+                quoted(group)
+            ))
+            .into(),
+        _ => unknown(wish, "user", name, "useradd --system"),
+    }
+}
+
+fn no_such(what: &str, name: &str, place: &Place) -> Mistake {
+    Mistake::new(format!("there is no {what} {}", quoted(name))).at(place)
+}
+
 fn unknown(wish: &Located<NameOrId>, what: &str, name: &str, command: &str) -> Mistakes {
-    let mistake = Mistake::new(format!("there is no {what} {}", quoted(name))).at(&wish.place);
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    mistake
+    no_such(what, name, &wish.place)
         .help(match is_number {
             true => {
                 format!("text is always a name; for an id write the number without quotes: {name}")
@@ -324,6 +346,7 @@ mod tests {
             uid,
             gid: uid,
             groups: vec![uid],
+            lowest_port: 0,
             env: BTreeMap::new(),
         }
     }

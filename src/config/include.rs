@@ -6,7 +6,8 @@ use super::words::quoted;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files that a pattern stands for, sorted by name. `base` is the directory of the table.
+/// The files that a pattern stands for, sorted by name. `base` is the directory of the table. A
+/// directory that does not exist is only a warning: packages and people make it later.
 pub(super) fn expand(pattern: &Located<String>, base: &Path) -> Result<Vec<PathBuf>, Mistake> {
     expand_text(&pattern.value, base).map_err(|mistake| mistake.at(&pattern.place))
 }
@@ -71,7 +72,11 @@ fn matching(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, Mistake> {
         ))
     };
     let entries = match directory.read_dir() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let help =
+                "make it or correct the path, which is relative to the directory of this file";
+            return Err(cannot_read(error).help(help).warning());
+        }
         entries => entries.map_err(cannot_read)?,
     };
     let mut found = Vec::new();
@@ -163,7 +168,8 @@ mod tests {
             directory.path().join("b.toml"),
         ];
         assert_eq!(expand("*").unwrap(), expected);
-        assert_eq!(expand("none/*.toml").unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(expand("x*.toml").unwrap(), Vec::<PathBuf>::new());
+        assert!(expand("none/*.toml").unwrap_err().is_warning());
         assert!(expand("none.toml").is_err());
         assert!(expand("*/x.toml").is_err());
         assert!(expand("g.toml").is_err());

@@ -100,6 +100,29 @@ pub(super) fn help_for(text: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Wanted, Mistake> {
+    read(text).map_err(|mistake| match meant(text) {
+        Some(form) => mistake.help(format!("write {}", quoted(&form))),
+        None => mistake,
+    })
+}
+
+/// What `79/udp`, `udp/79` and `localhost 79` are here.
+fn meant(text: &str) -> Option<String> {
+    let (first, second) = text.split_once(['/', ' ', '\t'])?;
+    let second = second.trim();
+    let is_prefix = |word: &str| {
+        let mut prefixes = INET_PREFIXES.iter();
+        prefixes.any(|(prefix, ..)| prefix.strip_suffix(':') == Some(word))
+    };
+    let form = match () {
+        () if is_prefix(second) => format!("{second}:{first}"),
+        () if is_prefix(first) || !text.contains('/') => format!("{first}:{second}"),
+        () => return None,
+    };
+    read(&form).is_ok().then_some(form)
+}
+
+fn read(text: &str) -> Result<Wanted, Mistake> {
     for (prefix, transport) in UNIX_PREFIXES {
         if let Some(rest) = text.strip_prefix(prefix) {
             return Ok(Wanted {

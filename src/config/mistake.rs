@@ -102,6 +102,11 @@ impl Mistake {
         }
     }
 
+    /// Whether the table is used all the same.
+    pub fn is_warning(&self) -> bool {
+        self.is_warning
+    }
+
     /// Where it is.
     pub fn place(&self) -> &Place {
         &self.place

@@ -3,18 +3,20 @@
 //! A table goes through these stages, each of which collects mistakes and goes on: a [`file`] is read
 //! once; [`syntax`] makes a tree with places; [`document`], [`entry`] and [`server`] take from it
 //! what they know, by the list in [`keys`]; [`resolve`] and [`program`] apply the defaults and ask
-//! the machine ([`address`], [`identity`], [`presence`]); [`overlap`] compares the sockets.
+//! the machine ([`address`], [`bindable`], [`identity`], [`presence`]); [`overlap`] compares the sockets.
 //!
 //! Everything here may block (files, NSS, DNS), so the supervisor runs it in a child, the
 //! [`loader`]. Nothing here binds, starts or changes anything.
 
 mod address;
+mod bindable;
 mod command_line;
 mod document;
 mod entry;
 mod explain;
 mod file;
 mod foreign;
+mod guess;
 mod hints;
 mod host;
 mod identity;
@@ -129,6 +131,7 @@ impl Files {
                 Ok(paths) => paths
                     .iter()
                     .for_each(|path| self.add(path, host, &mut seen)),
+                Err(mistake) if mistake.is_warning() => self.warnings.push(mistake),
                 Err(mistake) => self.mistakes.push(mistake),
             }
         }

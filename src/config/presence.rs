@@ -90,10 +90,11 @@ pub(super) fn check(program: &Located<String>, root: Root) -> Option<Mistake> {
                 root.inside(),
                 reason(&error)
             );
-            return warn(
-                message,
-                "install it or correct the path; until then clients get nothing",
-            );
+            let help = match words_apart(&program.value, root) {
+                Some(words) => format!("write each argument as a string of its own: {words}"),
+                None => "install it or correct the path; until then clients get nothing".to_owned(),
+            };
+            return warn(message, &help);
         }
     };
     let metadata = file.metadata().ok()?;
@@ -137,6 +138,17 @@ pub(super) fn check(program: &Located<String>, root: Root) -> Option<Mistake> {
         }
         _ => None,
     }
+}
+
+/// A program and its arguments that were written as one string, where the program is there.
+fn words_apart(command: &str, root: Root) -> Option<String> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let (program, arguments) = words.split_first()?;
+    root.open(program, libc::O_PATH)
+        .ok()
+        .filter(|_| !arguments.is_empty())?;
+    let words: Vec<String> = words.into_iter().map(quoted).collect();
+    Some(words.join(", "))
 }
 
 /// Says why a program could not start in this directory.

@@ -1,6 +1,7 @@
 //! From what a service's entry says to what it means, with the defaults and the machine.
 
 use super::address;
+use super::bindable;
 use super::document::ServiceEntry;
 use super::entry::Entry;
 use super::host::Host;
@@ -82,12 +83,16 @@ impl<'h> Resolver<'h> {
         if self.mistakes.len() > before {
             return None;
         }
+        let endpoints = endpoints?;
+        if enabled && unavailable.is_none() {
+            self.warn_of_sockets(entry, &endpoints);
+        }
         Some(Service {
             name: written.name.clone(),
             description: entry.description.clone(),
             enabled,
             unavailable,
-            endpoints: endpoints?,
+            endpoints,
             action,
             wait: transfer.wait,
             pass: transfer.pass,
@@ -97,6 +102,15 @@ impl<'h> Resolver<'h> {
                 .or(self.defaults.max_connections)
                 .unwrap_or(DEFAULT_MAX_CONNECTIONS),
         })
+    }
+
+    fn warn_of_sockets(&mut self, entry: &Entry, endpoints: &[Endpoint]) {
+        let elements = entry.listen.as_deref().unwrap_or_default();
+        let warnings = endpoints.iter().filter_map(|endpoint| {
+            let place = &elements.get(usize::from(endpoint.entry))?.place;
+            bindable::check(endpoint, place, self.host)
+        });
+        self.warnings.extend(warnings);
     }
 
     /// A service does one thing, and its keys are about that.

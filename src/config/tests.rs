@@ -19,6 +19,7 @@ fn load_files(files: &[(&str, &str)], privileged: bool) -> Result<Loaded, Mistak
         uid,
         gid: 7,
         groups: vec![7],
+        lowest_port: 0,
         env,
     };
     load(&directory.path().join(files[0].0), &host)

@@ -140,7 +140,7 @@ pub(super) fn mode(text: &Text) -> Result<u32, Mistakes> {
         .ok()
         .filter(|mode| digits && *mode <= 0o777);
     value.ok_or_else(|| {
-        Mistake::new(format!("{} is no permission mask", quoted(&text.value)))
+        Mistake::new(format!("{} is not a permission mask", quoted(&text.value)))
             .at(&text.place)
             .help("write octal digits from \"000\" to \"777\"")
             .into()
@@ -217,6 +217,10 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
         .unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
 }
+
+/// The rule that [`is_service_name`] checks, in words.
+pub(super) const NAME_RULE: &str =
+    "a name has up to 64 of a-z, A-Z, 0-9, dot, - and _, and does not begin with . or -";
 
 /// Whether a service may be called this.
 pub(super) fn is_service_name(name: &str) -> bool {

@@ -71,6 +71,12 @@ pub fn may_change_identity() -> bool {
     unistd::geteuid().is_root() || effective_capabilities().is_ok_and(|set| set & NEEDED == NEEDED)
 }
 
+/// Whether this process may listen on ports below `ip_unprivileged_port_start` (ip(7)).
+pub fn may_bind_low_ports() -> bool {
+    const NEEDED: u32 = 1 << 10; // CAP_NET_BIND_SERVICE
+    effective_capabilities().is_ok_and(|set| set & NEEDED == NEEDED)
+}
+
 /// capget(2)'s header, and one half of its answer.
 #[repr(C)]
 struct CapabilityHeader {
