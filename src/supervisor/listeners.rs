@@ -260,6 +260,10 @@ impl Listeners {
         self.all.iter().map(|(id, listener)| (*id, listener))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Adds one that is not bound yet.
     pub(super) fn enter(&mut self, service: ServiceId, endpoint: Endpoint) -> ListenerId {
         let id = ListenerId(self.next);

@@ -11,7 +11,7 @@ use crate::control::Order;
 use crate::event::Event;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
-use crate::sys::socket::BindError;
+use crate::sys::socket::{self, BindError};
 use crate::table::{Action, Endpoint, ListenerId, Service, ServiceId, Table};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -376,6 +376,11 @@ impl Supervisor {
             .filter(|listener| listener.state == State::Leaving)
         {
             listener.unwanted = true;
+            // Nobody is to wait in its queue any more.
+            if let (Transport::Tcp, Some(socket)) = (listener.endpoint.transport, listener.socket())
+            {
+                let _ = socket::stop_listening(socket);
+            }
             return;
         }
         let Some(mut listener) = self.listeners.leave(id) else {

@@ -111,9 +111,6 @@ impl Supervisor {
         for id in all {
             self.close(id);
         }
-        if step == Step::Launches {
-            self.dismiss_worker();
-        }
         self.options.tell_stopping();
         self.stop_further();
     }
@@ -126,7 +123,8 @@ impl Supervisor {
         // The signal to stop overtakes those of children that ended before it.
         self.reap();
         let is_done = match step {
-            Step::Launches => !self.children.is_launching(),
+            // The worker says with the last of its listeners what it has not said yet.
+            Step::Launches => !self.children.is_launching() && self.listeners.is_empty(),
             _ => self.programs() == 0 && self.link.live() == 0,
         };
         if is_done {

@@ -210,35 +210,36 @@ impl Supervisor {
 
     /// Stops to poll a listener until somebody wakes it.
     pub(super) fn rest(&mut self, id: ListenerId) {
-        let Some(listener) = self
-            .listeners
-            .get_mut(id)
-            .filter(|listener| listener.state == State::Armed)
-        else {
+        let Some(service) = self.disarm(id) else {
             return;
         };
-        listener.state = State::Resting;
-        if let Some(socket) = listener.socket() {
-            let _ = self.poller.remove(socket);
-        }
-        let service = listener.service;
         // Room in a nowait service comes with an exit of the service; anything else concerns all.
         let waits = self
             .services
             .get(service)
             .is_none_or(|entry| entry.facts.wait);
-        if waits
-            || self.admission.live(service) == 0
-            || self.admission.is_full()
-            || self.shortage.is_resting()
-        {
+        let is_full = self.admission.is_full() || self.admission.live(service) == 0;
+        if waits || is_full || self.shortage.is_resting() {
             self.shortage.rests(id);
         }
     }
 
+    /// Stops to poll a listener; it has its own time to be looked after. Returns whose it is.
+    pub(super) fn disarm(&mut self, id: ListenerId) -> Option<ServiceId> {
+        let listener = self
+            .listeners
+            .get_mut(id)
+            .filter(|listener| listener.state == State::Armed)?;
+        listener.state = State::Resting;
+        if let Some(socket) = listener.socket() {
+            let _ = self.poller.remove(socket);
+        }
+        Some(listener.service)
+    }
+
     /// Stops to poll a listener for a time.
     pub(super) fn rest_for(&mut self, id: ListenerId, pause: Duration) {
-        self.rest(id);
+        self.disarm(id);
         self.look_later(id, pause);
     }
 

@@ -18,14 +18,12 @@ const GOOD_RUN: Duration = Duration::from_secs(1);
 /// A `wait` program that runs.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    /// What it was lent.
-    listeners: Vec<ListenerId>,
-    /// What waited first when it was started.
-    head: Option<QueueHead>,
+    /// What it was lent, and what waited first there when it was started.
+    lent: Vec<(ListenerId, Option<QueueHead>)>,
 }
 
 /// Whether a `wait` program has consumed something of what waited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Appetite {
     /// Surely not.
     None,
@@ -67,9 +65,7 @@ impl Supervisor {
                 })
             })
             .collect();
-        let head = lent
-            .first()
-            .and_then(|lent| socket::queue_head(lent.socket, lent.endpoint.transport));
+        let heads = lent_ids.iter().map(|id| (*id, self.head_of(*id))).collect();
         let born = Instant::now();
         match launch::wait(
             &mut self.spawner,
@@ -87,13 +83,7 @@ impl Supervisor {
                     peer: None,
                 };
                 self.lend(&lent_ids);
-                self.waiters.insert(
-                    pid,
-                    Waiter {
-                        listeners: lent_ids,
-                        head,
-                    },
-                );
+                self.waiters.insert(pid, Waiter { lent: heads });
                 self.enter_program(launched, session, born);
                 self.shortage.succeeded(&mut self.timers);
             }
@@ -159,8 +149,8 @@ impl Supervisor {
                 None
             }
         };
-        for id in waiter.listeners {
-            self.repair(id);
+        for (id, _) in waiter.lent {
+            self.repair(id, pause.is_some());
             if let Some(listener) = self
                 .listeners
                 .get_mut(id)
@@ -175,30 +165,39 @@ impl Supervisor {
         }
     }
 
-    /// What a program's queue says of it.
+    /// What the queues of its sockets say of a program.
     fn appetite(&self, waiter: &Waiter, ended_well: bool) -> Appetite {
-        let first = waiter
-            .listeners
-            .first()
-            .and_then(|id| self.listeners.get(*id));
-        let Some((listener, socket)) =
-            first.and_then(|listener| Some((listener, listener.socket()?)))
-        else {
-            return Appetite::Sound;
-        };
-        if !is_readable(socket) {
+        let sockets = waiter
+            .lent
+            .iter()
+            .filter_map(|(id, _)| self.listeners.get(*id)?.socket());
+        if !sockets.into_iter().any(is_readable) {
             return Appetite::Sound;
         }
-        let head = socket::queue_head(socket, listener.endpoint.transport);
-        match (waiter.head, head) {
-            (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now))) if now < before => {
-                Appetite::Sound
-            }
-            (Some(QueueHead::Datagram(_)), _) if waiter.head != head => Appetite::Sound,
-            (Some(QueueHead::Datagram(_)), _) => Appetite::None,
-            _ if ended_well => Appetite::Doubtful,
-            _ => Appetite::None,
-        }
+        let judged = waiter
+            .lent
+            .iter()
+            .map(|(id, before)| match (*before, self.head_of(*id)) {
+                (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now)))
+                    if now < before =>
+                {
+                    Appetite::Sound
+                }
+                (Some(QueueHead::Datagram(before)), now)
+                    if now != Some(QueueHead::Datagram(before)) =>
+                {
+                    Appetite::Sound
+                }
+                (Some(QueueHead::Datagram(_)), _) => Appetite::None,
+                _ if ended_well => Appetite::Doubtful,
+                _ => Appetite::None,
+            });
+        judged.max().unwrap_or(Appetite::Sound)
+    }
+
+    fn head_of(&self, id: ListenerId) -> Option<QueueHead> {
+        let listener = self.listeners.get(id)?;
+        socket::queue_head(listener.socket()?, listener.endpoint.transport)
     }
 
     fn back_off(&mut self, service: ServiceId) -> Option<Duration> {
@@ -217,7 +216,7 @@ impl Supervisor {
 
     /// Makes a listener anew if its program has left it unfit. (Its flags are put right when it is
     /// activated.)
-    fn repair(&mut self, id: ListenerId) {
+    fn repair(&mut self, id: ListenerId, rests: bool) {
         let Some(listener) = self.listeners.get(id) else {
             return;
         };
@@ -247,5 +246,8 @@ impl Supervisor {
             },
         );
         self.bind_anew(id);
+        if rests {
+            self.disarm(id);
+        }
     }
 }

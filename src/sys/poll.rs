@@ -109,6 +109,16 @@ pub fn is_readable(fd: impl AsFd) -> bool {
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
 }
 
+/// Whether somebody has called shutdown(2) on a socket that has no peer.
+pub fn is_shut_down(fd: impl AsFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let asked = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
+    let mut fds = [PollFd::new(fd.as_fd(), asked)];
+    // A bit that nix has no name for is this one.
+    let is_so = |found: Option<PollFlags>| found.is_none_or(|it| it.contains(PollFlags::POLLHUP));
+    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1)) && is_so(fds[0].revents())
+}
+
 /// Whether a descriptor can be written right now without waiting.
 pub fn is_writable(fd: impl AsFd) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -238,6 +238,11 @@ pub fn send_record(
     net::sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None).map(drop)
 }
 
+/// Ends a TCP listener for whoever has a copy of it: another may be bound in its place at once.
+pub fn stop_listening(socket: BorrowedFd) -> Result<(), Errno> {
+    net::shutdown(socket.as_raw_fd(), net::Shutdown::Both)
+}
+
 /// Receives one record without waiting, and the descriptor that came with it (close-on-exec). A
 /// length of 0 is the end: the other side has closed.
 pub fn receive_record(
@@ -267,6 +272,13 @@ pub fn damage(socket: BorrowedFd, transport: Transport) -> Option<&'static str> 
         }
     } else if is_connected(socket) {
         return Some("it is connected to one peer");
+    }
+    // A Unix listener says that it listens even then.
+    if super::poll::is_shut_down(socket) {
+        return Some(match transport.is_connected() {
+            true => "it does not listen any more",
+            false => "it was shut down",
+        });
     }
     if has_filter(socket) {
         return Some("a filter is attached to it");
