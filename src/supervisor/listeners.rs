@@ -128,15 +128,21 @@ impl Listener {
         Ok(())
     }
 
-    /// Closes it, and removes its file if that is still ours.
+    /// Closes it, and removes its file.
     pub(super) fn close(&mut self) {
-        if let (Address::Path(path), Some(file)) = (&self.bound, self.file.take()) {
+        self.remove_file();
+        self.socket = None;
+        self.state = State::NotBound;
+    }
+
+    /// Removes the file of a Unix socket if it is still ours.
+    pub(super) fn remove_file(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        if let Address::Path(path) = &self.bound {
             if file_of(&self.bound) == Some(file) {
                 let _ = std::fs::remove_file(path);
             }
         }
-        self.socket = None;
-        self.state = State::NotBound;
     }
 
     /// Sets the flag that `wait` programs expect, or the one that we do.

@@ -377,6 +377,7 @@ impl Supervisor {
         {
             listener.unwanted = true;
             // Nobody is to wait in its queue any more.
+            listener.remove_file();
             if let (Transport::Tcp, Some(socket)) = (listener.endpoint.transport, listener.socket())
             {
                 let _ = socket::stop_listening(socket);
