@@ -160,9 +160,24 @@ fn check_wildcard(what: &str) {
     let wildcard = specific.replace("127.0.0.1:", "");
     let server = server().table(&specific).start();
     for table in [&wildcard, &specific, &wildcard, &specific] {
+        let mark = server.log().mark();
         server.reload_with(table);
         let client = Client::try_connect(&address(port)).expect("it listens after the reload");
         client.send("a").expect("a").half_close().expect_end();
+        if table.contains("udp:") {
+            let is_udp = |line: &Line| {
+                let address = line.field("address").unwrap_or_default();
+                line.is("listening", "a")
+                    && ["udp:127.", "udp:0."]
+                        .iter()
+                        .any(|it| address.starts_with(it))
+            };
+            server.log().wait_after(mark, is_udp);
+            let udp = format!("udp:{}", address(port));
+            UdpClient::connect(&udp, server.directory())
+                .send("a")
+                .expect("a");
+        }
         assert_eq!(
             server.log().count(|line| line.0.starts_with("cannot bind")),
             0
