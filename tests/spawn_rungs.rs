@@ -47,8 +47,9 @@ fn check_rung(rung: usize) {
     stderr_is_logged(&server);
     a_program_that_is_missing(&server);
     one_that_kills_itself(&server);
+    // Or one fewer: at first the descriptor that tells of readiness may not have been closed yet.
     until("descriptors are as before", || {
-        open_descriptors(server.pid()).len() == before
+        open_descriptors(server.pid()).len() <= before
     });
     let totals = server.stop();
     assert_eq!(totals.of("missing", "failed"), 1);
