@@ -31,8 +31,9 @@ const GOOD_RUN: Duration = Duration::from_secs(10);
 const TURN: usize = 32;
 /// Messages taken from a worker that has ended: more than its socket can hold.
 const LAST_WORDS: usize = 4096;
-/// How long the worker may take to let go of a listener.
-const LEAVE: Duration = Duration::from_secs(1);
+/// How long the worker may take to let go of a listener: on a busy machine it may not run for a while,
+/// and ending it ends its sessions.
+const LEAVE: Duration = Duration::from_secs(10);
 /// When to try again what there was no memory for.
 const AGAIN: Duration = Duration::from_millis(10);
 /// Sessions that an honest worker may have above its ceiling, which it learns of late.
