@@ -6,7 +6,7 @@
 //! optimisation: a connection above it costs more to launch, nothing else.
 
 use super::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -151,18 +151,8 @@ pub fn set_nonblocking(fd: BorrowedFd, on: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Clears close-on-exec: for a descriptor that an exec'd child of our own is to find.
-pub fn keep_on_exec(fd: BorrowedFd) -> Result<(), Errno> {
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
-}
-
 /// An anonymous file in memory, close-on-exec.
 pub fn memory_file(name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     // SAFETY: `name` is a C string that outlives the call.
     Errno::result(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) }).map(own)
-}
-
-/// How many descriptors are open, as /proc tells; for tests and reports.
-pub fn count_open() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() - 1)
 }

@@ -162,11 +162,6 @@ impl Spawner {
         self.rung
     }
 
-    /// How many slots there are; for tests of leaks.
-    pub fn slot_count(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Takes a free slot, to fill its environment before [`Spawner::start`].
     pub fn reserve(&mut self) -> Result<SlotId, Errno> {
         if self.free.is_empty() {
