@@ -31,6 +31,7 @@ use crate::event::{ConnectionId, Event, Session};
 use crate::launch::Inherited;
 use crate::log::Log;
 use crate::sys::poll::{Interest, Poller, Ready};
+use crate::sys::queue::Diag;
 use crate::sys::signal::{Mail, Mailbox};
 use crate::sys::spawn::Spawner;
 use crate::sys::{Errno, fd};
@@ -67,6 +68,7 @@ pub struct Supervisor {
     admission: Admission<ServiceId>,
     children: Children,
     waiters: HashMap<i32, waiting::Waiter>,
+    diag: Diag,
     pipes: stderr::Pipes,
     shortage: Shortage,
     loading: Loading,

@@ -121,6 +121,7 @@ impl Supervisor {
             admission: Admission::new(0),
             children: Default::default(),
             waiters: Default::default(),
+            diag: Default::default(),
             pipes: Default::default(),
             shortage: Default::default(),
             loading: Default::default(),

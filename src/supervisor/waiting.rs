@@ -2,12 +2,13 @@
 
 use super::Supervisor;
 use super::children::SessionFacts;
-use super::listeners::State;
+use super::listeners::{Listeners, State};
 use super::services::Entry;
 use crate::event::Event;
 use crate::launch::{self, Lent};
-use crate::sys::poll::is_readable;
-use crate::sys::socket::{self, QueueHead};
+use crate::sys::poll::{Arrivals, is_readable};
+use crate::sys::queue::{Diag, QueueHead};
+use crate::sys::socket;
 use crate::table::{ListenerId, Pass, ServiceId};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,8 +19,36 @@ const GOOD_RUN: Duration = Duration::from_secs(1);
 /// A `wait` program that runs.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    /// What it was lent, and what waited first there when it was started.
-    lent: Vec<(ListenerId, Option<QueueHead>)>,
+    lent: Vec<Queue>,
+}
+
+/// What a `wait` program was lent, as it was then.
+#[derive(Debug)]
+struct Queue {
+    listener: ListenerId,
+    /// What waited first.
+    head: Option<QueueHead>,
+    /// What has come since; of datagrams the head tells enough.
+    arrivals: Option<Arrivals>,
+}
+
+impl Queue {
+    /// What has become of it, by what waits first now.
+    fn appetite(&self, now: Option<QueueHead>, ended_well: bool) -> Appetite {
+        use QueueHead::{Datagram, Waiting};
+        match (self.head, now) {
+            (Some(Datagram(before)), Some(Datagram(now))) if now == before => Appetite::None,
+            (Some(Datagram(_)), _) => Appetite::Sound,
+            (Some(Waiting(before)), Some(Waiting(now))) if now < before => Appetite::Sound,
+            (Some(Waiting(_)), Some(Waiting(_))) if !self.has_arrivals() => Appetite::None,
+            _ if ended_well => Appetite::Doubtful,
+            _ => Appetite::None,
+        }
+    }
+
+    fn has_arrivals(&self) -> bool {
+        self.arrivals.as_ref().is_none_or(Arrivals::any)
+    }
 }
 
 /// Whether a `wait` program has consumed something of what waited.
@@ -65,7 +94,10 @@ impl Supervisor {
                 })
             })
             .collect();
-        let heads = lent_ids.iter().map(|id| (*id, self.head_of(*id))).collect();
+        let queues = lent_ids
+            .iter()
+            .map(|id| queue_of(&self.listeners, &mut self.diag, *id))
+            .collect();
         let born = Instant::now();
         match launch::wait(
             &mut self.spawner,
@@ -83,7 +115,7 @@ impl Supervisor {
                     peer: None,
                 };
                 self.lend(&lent_ids);
-                self.waiters.insert(pid, Waiter { lent: heads });
+                self.waiters.insert(pid, Waiter { lent: queues });
                 self.enter_program(launched, session, born);
                 self.shortage.succeeded(&mut self.timers);
             }
@@ -125,7 +157,7 @@ impl Supervisor {
 
     /// A `wait` program has ended: its sockets come home and are looked at. One that failed, or has
     /// surely consumed nothing, rests longer and longer. Where that is only likely (as many wait at a
-    /// listener as before, but they may be others) it rests shortly, and only after several such
+    /// listener as before, but others have come) it rests shortly, and only after several such
     /// runs: a service must not be put to sleep by much traffic.
     pub(super) fn restore(
         &mut self,
@@ -149,7 +181,7 @@ impl Supervisor {
                 None
             }
         };
-        for (id, _) in waiter.lent {
+        for Queue { listener: id, .. } in waiter.lent {
             self.repair(id, pause.is_some());
             if let Some(listener) = self
                 .listeners
@@ -166,38 +198,19 @@ impl Supervisor {
     }
 
     /// What the queues of its sockets say of a program.
-    fn appetite(&self, waiter: &Waiter, ended_well: bool) -> Appetite {
+    fn appetite(&mut self, waiter: &Waiter, ended_well: bool) -> Appetite {
         let sockets = waiter
             .lent
             .iter()
-            .filter_map(|(id, _)| self.listeners.get(*id)?.socket());
+            .filter_map(|queue| self.listeners.get(queue.listener)?.socket());
         if !sockets.into_iter().any(is_readable) {
             return Appetite::Sound;
         }
-        let judged = waiter
-            .lent
-            .iter()
-            .map(|(id, before)| match (*before, self.head_of(*id)) {
-                (Some(QueueHead::Waiting(before)), Some(QueueHead::Waiting(now)))
-                    if now < before =>
-                {
-                    Appetite::Sound
-                }
-                (Some(QueueHead::Datagram(before)), now)
-                    if now != Some(QueueHead::Datagram(before)) =>
-                {
-                    Appetite::Sound
-                }
-                (Some(QueueHead::Datagram(_)), _) => Appetite::None,
-                _ if ended_well => Appetite::Doubtful,
-                _ => Appetite::None,
-            });
+        let judged = waiter.lent.iter().map(|queue| {
+            let now = head_of(&self.listeners, &mut self.diag, queue.listener);
+            queue.appetite(now, ended_well)
+        });
         judged.max().unwrap_or(Appetite::Sound)
-    }
-
-    fn head_of(&self, id: ListenerId) -> Option<QueueHead> {
-        let listener = self.listeners.get(id)?;
-        socket::queue_head(listener.socket()?, listener.endpoint.transport)
     }
 
     fn back_off(&mut self, service: ServiceId) -> Option<Duration> {
@@ -250,4 +263,23 @@ impl Supervisor {
             self.disarm(id);
         }
     }
+}
+
+/// A listener that is about to be lent. It is watched before its head is looked at: what comes in
+/// between then counts twice, which makes for doubt and not for a wrong verdict.
+fn queue_of(listeners: &Listeners, diag: &mut Diag, id: ListenerId) -> Queue {
+    let streams = listeners
+        .get(id)
+        .filter(|listener| listener.endpoint.transport.is_connected());
+    let arrivals = streams.and_then(|listener| Arrivals::watch(listener.socket()?).ok());
+    Queue {
+        listener: id,
+        head: head_of(listeners, diag, id),
+        arrivals,
+    }
+}
+
+fn head_of(listeners: &Listeners, diag: &mut Diag, id: ListenerId) -> Option<QueueHead> {
+    let listener = listeners.get(id)?;
+    diag.head(listener.socket()?, listener.endpoint.transport)
 }

@@ -11,6 +11,7 @@ pub mod fd;
 pub mod limits;
 pub mod names;
 pub mod poll;
+pub mod queue;
 pub mod signal;
 pub mod socket;
 pub mod spawn;

@@ -102,6 +102,28 @@ fn flags(interest: Interest) -> EpollFlags {
     }
 }
 
+/// Notes that something has arrived at a socket, whoever takes it, without waking anybody.
+#[derive(Debug)]
+pub struct Arrivals(Epoll);
+
+impl Arrivals {
+    /// From now on.
+    pub fn watch(fd: impl AsFd) -> Result<Arrivals, Errno> {
+        let poller = Poller::new(0)?;
+        poller.add(fd, Interest::ReadEdge, 0)?;
+        let arrivals = Arrivals(poller.epoll);
+        // What waits already is told as if it came now.
+        arrivals.any();
+        Ok(arrivals)
+    }
+
+    /// Whether something has arrived since the last look. Tells rather too much than too little.
+    pub fn any(&self) -> bool {
+        let mut events = [EpollEvent::empty()];
+        !matches!(self.0.wait(&mut events, EpollTimeout::ZERO), Ok(0))
+    }
+}
+
 /// Whether a descriptor can be read right now without waiting.
 pub fn is_readable(fd: impl AsFd) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

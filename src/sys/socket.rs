@@ -10,7 +10,6 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, socko
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 /// A client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,64 +309,6 @@ fn has_filter(socket: BorrowedFd) -> bool {
         )
     };
     result != 0 || length != 0
-}
-
-/// Something that changes when a program takes what waits first in a socket's queue: for datagrams
-/// the arrival of the first, for listeners how many wait. Nothing is read: the receive
-/// is of zero bytes and leaves the datagram where it is.
-pub fn queue_head(socket: BorrowedFd, transport: Transport) -> Option<QueueHead> {
-    match transport {
-        Transport::Tcp => Some(QueueHead::Waiting(waiting(socket)?)),
-        Transport::Udp => head_stamp(socket).map(QueueHead::Datagram),
-        // Their queues cannot be looked at, but by a receive that may be given descriptors.
-        Transport::UnixStream | Transport::UnixSeqpacket | Transport::UnixDatagram => None,
-    }
-}
-
-/// When the datagram that waits first arrived. The kernel notes it when first asked and keeps it, so
-/// that no two datagrams have the same, however alike they are.
-fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
-    net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
-    let mut space = nix::cmsg_space!(nix::sys::time::TimeSpec);
-    let flags = net::MsgFlags::MSG_PEEK | net::MsgFlags::MSG_DONTWAIT;
-    let mut stamp = None;
-    if let Ok(message) = net::recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut space), flags) {
-        for control in message.cmsgs().into_iter().flatten() {
-            if let net::ControlMessageOwned::ScmTimestampns(time) = control {
-                stamp = Some(Duration::from(time));
-            }
-        }
-    }
-    // The program is to find the socket as the table says.
-    let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
-    stamp
-}
-
-/// See [`queue_head`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueueHead {
-    /// Connections that wait to be accepted.
-    Waiting(u32),
-    /// Arrival of the first datagram.
-    Datagram(Duration),
-}
-
-/// How many connections wait in a TCP listener's queue (tcp(7), TCP_INFO).
-fn waiting(listener: BorrowedFd) -> Option<u32> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: info and length describe a buffer of ours; the kernel writes no more than length.
-    let result = unsafe {
-        libc::getsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &mut length,
-        )
-    };
-    // SAFETY: zeroed above, and every bit pattern is a valid tcp_info.
-    (result == 0).then(|| unsafe { info.assume_init() }.tcpi_unacked)
 }
 
 /// Whether a connection that was accepted is already gone (reset by the client in the queue).

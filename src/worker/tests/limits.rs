@@ -2,8 +2,8 @@
 
 use super::super::Worker;
 use super::*;
+use crate::sys::queue::Diag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use socket::QueueHead;
 use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::time::Instant;
@@ -191,8 +191,7 @@ fn no_report_is_lost_when_the_supervisor_does_not_read() {
     });
     // Until the worker accepts no more because nobody reads: longer than any pause in its work, and
     // shorter than its rests.
-    let is_waiting =
-        || socket::queue_head(listener.as_fd(), Transport::Tcp) == Some(QueueHead::Waiting(1));
+    let is_waiting = || Diag::default().waiting(listener.as_fd(), Transport::Tcp) == Some(1);
     let mut since = Instant::now();
     while since.elapsed() < Duration::from_millis(300) {
         assert!(!clients.is_finished(), "it accepts without end");

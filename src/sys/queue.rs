@@ -1,0 +1,189 @@
+//! What waits in a socket's queue, without taking it: TCP_INFO (tcp(7)), sock_diag(7), arrival stamps.
+//!
+//! Nothing here can wait: the kernel answers a sock_diag question within the send. Where it does not
+//! know (no `unix_diag`, a sandbox that forbids netlink) the answer is `None`.
+
+use super::Errno;
+use super::fd::raise;
+use crate::table::Transport;
+use nix::sys::socket::{
+    self as net, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt,
+};
+use nix::{libc, sys::stat};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// `SOCK_DIAG_BY_FAMILY`, `UDIAG_SHOW_RQLEN` and `UNIX_DIAG_RQLEN` of the kernel's headers.
+const BY_FAMILY: u16 = 20;
+const SHOW_RQLEN: u32 = 0x10;
+const RQLEN: u16 = 4;
+/// The lengths of `nlmsghdr` and `unix_diag_msg`.
+const HEADER: usize = 16;
+const MESSAGE: usize = 16;
+
+/// Something that changes when a program takes what waits first in a socket's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueHead {
+    /// Connections that wait to be accepted.
+    Waiting(u32),
+    /// Arrival of the first datagram.
+    Datagram(Duration),
+}
+
+/// A way to ask, opened at the first question that needs it.
+#[derive(Debug, Default)]
+pub struct Diag {
+    netlink: Option<OwnedFd>,
+}
+
+impl Diag {
+    /// How many connections wait to be accepted at a listener.
+    pub fn waiting(&mut self, listener: BorrowedFd, transport: Transport) -> Option<u32> {
+        match transport {
+            Transport::Tcp => waiting_tcp(listener),
+            Transport::UnixStream | Transport::UnixSeqpacket => self.waiting_unix(listener),
+            Transport::Udp | Transport::UnixDatagram => None,
+        }
+    }
+
+    /// What waits first, if that can be told: of Unix datagrams it cannot, but by a receive that may
+    /// be given descriptors. Nothing is read.
+    pub fn head(&mut self, socket: BorrowedFd, transport: Transport) -> Option<QueueHead> {
+        match transport {
+            Transport::Udp => head_stamp(socket).map(QueueHead::Datagram),
+            _ => self.waiting(socket, transport).map(QueueHead::Waiting),
+        }
+    }
+
+    fn waiting_unix(&mut self, listener: BorrowedFd) -> Option<u32> {
+        let inode = stat::fstat(listener).ok()?.st_ino as u32;
+        if self.netlink.is_none() {
+            self.netlink = open().ok();
+        }
+        let netlink = self.netlink.as_ref()?.as_raw_fd();
+        net::send(netlink, &question(inode), MsgFlags::MSG_DONTWAIT).ok()?;
+        let mut answer = [0; 512];
+        let length = net::recv(netlink, &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
+        queue_of(answer.get(..length)?)
+    }
+}
+
+/// When the datagram that waits first arrived. The kernel notes it when first asked and keeps it, so
+/// that no two datagrams have the same, however alike they are.
+fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
+    net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
+    let mut space = nix::cmsg_space!(nix::sys::time::TimeSpec);
+    let flags = net::MsgFlags::MSG_PEEK | net::MsgFlags::MSG_DONTWAIT;
+    let mut stamp = None;
+    if let Ok(message) = net::recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut space), flags) {
+        for control in message.cmsgs().into_iter().flatten() {
+            if let net::ControlMessageOwned::ScmTimestampns(time) = control {
+                stamp = Some(Duration::from(time));
+            }
+        }
+    }
+    // The program is to find the socket as the table says.
+    let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
+    stamp
+}
+
+/// How many connections wait in a TCP listener's queue (tcp(7), TCP_INFO).
+fn waiting_tcp(listener: BorrowedFd) -> Option<u32> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: info and length describe a buffer of ours; the kernel writes no more than length.
+    let result = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    // SAFETY: zeroed above, and every bit pattern is a valid tcp_info.
+    (result == 0).then(|| unsafe { info.assume_init() }.tcpi_unacked)
+}
+
+fn open() -> Result<OwnedFd, Errno> {
+    net::socket(
+        AddressFamily::Netlink,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkSockDiag,
+    )
+    .map(raise)
+}
+
+/// `nlmsghdr` and `unix_diag_req` for one socket.
+fn question(inode: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + 24);
+    bytes.extend((HEADER as u32 + 24).to_ne_bytes());
+    bytes.extend(BY_FAMILY.to_ne_bytes());
+    bytes.extend((libc::NLM_F_REQUEST as u16).to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend([libc::AF_UNIX as u8, 0, 0, 0]);
+    // Any state, this inode, what to show, no cookie.
+    for word in [u32::MAX, inode, SHOW_RQLEN, u32::MAX, u32::MAX] {
+        bytes.extend(word.to_ne_bytes());
+    }
+    bytes
+}
+
+/// The queue's length in an answer; `None` for an error or anything unexpected.
+fn queue_of(answer: &[u8]) -> Option<u32> {
+    if u16_at(answer, 4)? != BY_FAMILY {
+        return None;
+    }
+    let mut at = HEADER + MESSAGE;
+    loop {
+        let (length, kind) = (u16_at(answer, at)? as usize, u16_at(answer, at + 2)?);
+        if kind == RQLEN {
+            let bytes = answer.get(at + 4..at + 8)?;
+            return Some(u32::from_ne_bytes(bytes.try_into().ok()?));
+        }
+        at += length.max(4).next_multiple_of(4);
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..at + 2)?;
+    Some(u16::from_ne_bytes(pair.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+    #[test]
+    fn waiting_connections_are_counted() {
+        use std::os::linux::net::SocketAddrExt;
+        let mut diag = Diag::default();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = format!("oxinetd-diag-{}", std::process::id());
+        let name = SocketAddr::from_abstract_name(name).unwrap();
+        let unix = UnixListener::bind_addr(&name).unwrap();
+        assert_eq!(diag.waiting(tcp.as_fd(), Transport::Tcp), Some(0));
+        assert_eq!(diag.waiting(unix.as_fd(), Transport::UnixStream), Some(0));
+        let _one = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        let _two = UnixStream::connect_addr(&name).unwrap();
+        let _three = UnixStream::connect_addr(&name).unwrap();
+        assert_eq!(diag.waiting(tcp.as_fd(), Transport::Tcp), Some(1));
+        assert_eq!(diag.waiting(unix.as_fd(), Transport::UnixStream), Some(2));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_short_is_none() {
+        let mut answer = vec![0; 16];
+        answer[4] = 20;
+        assert_eq!(queue_of(&answer), None);
+        answer.extend([0; 16]);
+        assert_eq!(queue_of(&answer), None);
+        answer.extend([0; 7]);
+        assert_eq!(queue_of(&answer), None);
+    }
+}
