@@ -4,8 +4,8 @@
 //! know (no `unix_diag`, a sandbox that forbids netlink) the answer is `None`.
 
 use super::Errno;
+use super::address::Transport;
 use super::fd::raise;
-use crate::table::Transport;
 use nix::sys::socket::{
     self as net, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt,
 };
