@@ -3,10 +3,15 @@
 //! An [`Event`] is made where something happens and read by every view of it: log lines (text and
 //! JSON from the same fields) and counters. They cannot disagree.
 
+mod tally;
+
+pub use tally::Tally;
+
 use crate::sys::Errno;
 use crate::sys::socket::Peer;
 use crate::sys::spawn::Stage;
 use crate::sys::wait::{Status, signal_name};
+use crate::table::Refusal;
 use std::fmt;
 use std::time::Duration;
 
@@ -73,6 +78,11 @@ pub enum Event<'a> {
     Ready { services: usize, listeners: usize },
     /// A connection was accepted. (A counter, not a line.)
     Accepted { service: &'a str },
+    /// A connection was accepted and refused.
+    Refused {
+        session: Session<'a>,
+        reason: Refusal,
+    },
     /// A connection was gone before it could be served. (A counter, not a line.)
     Aborted { service: &'a str },
     /// A child was made for a program. (A counter, not a line.)
@@ -161,7 +171,7 @@ pub enum Event<'a> {
     /// We were asked to stop.
     Stopping { live: usize },
     /// What one service did in all its time.
-    Totals { service: &'a str, tally: Tally },
+    Totals { service: &'a str, tally: &'a Tally },
     /// The end.
     Stopped,
 }
@@ -185,6 +195,7 @@ impl Event<'_> {
             Event::Unavailable { .. } => "unavailable",
             Event::Ready { .. } => "ready",
             Event::Accepted { .. } => "accepted",
+            Event::Refused { .. } => "refused",
             Event::Aborted { .. } => "aborted",
             Event::Cloned { .. } => "cloned",
             Event::Started { .. } | Event::Began { .. } => "start",
@@ -230,6 +241,7 @@ impl Event<'_> {
             Event::Accepted { .. } | Event::Aborted { .. } | Event::Cloned { .. } => Severity::Info,
             Event::Started { .. }
             | Event::Ended { .. }
+            | Event::Refused { .. }
             | Event::Began { .. }
             | Event::Finished { .. } => Severity::Info,
             Event::Datagrams { .. } | Event::StderrLine { .. } => Severity::Info,
@@ -367,6 +379,11 @@ impl Event<'_> {
             }
             Event::Started { session, pid } => show_session(session, Some(*pid), show, |_| {}),
             Event::Began { session } => show_session(session, None, show, |_| {}),
+            Event::Refused { session, reason } => {
+                show_session(session, None, show, |show| {
+                    show("reason", Value::Text(reason));
+                });
+            }
             Event::NotStarted {
                 session,
                 stage,
@@ -501,92 +518,5 @@ impl fmt::Display for Shown {
             Status::Exited(code) => write!(f, "exit:{code}"),
             Status::Killed(number) => write!(f, "signal:{}", signal_name(number)),
         }
-    }
-}
-
-/// What one service has done: counters of connections, which at any moment satisfy
-/// `accepted = launched + answered + refused + failed + aborted + pending`; and, apart, starts of
-/// `wait` programs and datagrams of built-in services.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Connections that the kernel handed out.
-    pub accepted: u64,
-    /// Programs whose exec succeeded.
-    pub launched: u64,
-    /// Clients that a built-in service took.
-    pub answered: u64,
-    /// Connections that were closed by decision.
-    pub refused: u64,
-    /// Connections whose program could not be started.
-    pub failed: u64,
-    /// Connections that were gone before they could be served.
-    pub aborted: u64,
-    /// Connections between accept and exec.
-    pub pending: u64,
-    /// Live sessions and `wait` programs.
-    pub live: u64,
-    /// Starts of `wait` programs.
-    pub starts: u64,
-    /// Starts of `wait` programs that failed.
-    pub failed_starts: u64,
-    /// Datagrams that reached a built-in service.
-    pub datagrams: u64,
-}
-
-impl Tally {
-    /// Counts an event of this service.
-    pub fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Accepted { .. } => {
-                self.accepted += 1;
-                self.pending += 1;
-            }
-            Event::Aborted { .. } => {
-                self.aborted += 1;
-                self.pending -= 1;
-            }
-            Event::Cloned { .. } => self.live += 1,
-            Event::Started { session, .. } => match session.peer {
-                Some(_) => {
-                    self.launched += 1;
-                    self.pending -= 1;
-                }
-                None => self.starts += 1,
-            },
-            Event::NotStarted { session, stage, .. } => {
-                match session.peer {
-                    Some(_) => {
-                        self.failed += 1;
-                        self.pending -= 1;
-                    }
-                    None => self.failed_starts += 1,
-                }
-                // Without a clone there was nothing to be live.
-                self.live -= u64::from(*stage != Stage::Clone);
-            }
-            Event::Ended { .. } => self.live -= 1,
-            Event::Began { .. } => {
-                self.accepted += 1;
-                self.answered += 1;
-                self.live += 1;
-            }
-            Event::Finished { .. } => self.live -= 1,
-            Event::Datagrams { received, .. } => self.datagrams += received,
-            _ => {}
-        }
-    }
-
-    fn fields(&self, show: &mut dyn FnMut(&'static str, Value<'_>)) {
-        show("accepted", Value::Number(self.accepted));
-        show("launched", Value::Number(self.launched));
-        show("answered", Value::Number(self.answered));
-        show("refused", Value::Number(self.refused));
-        show("failed", Value::Number(self.failed));
-        show("aborted", Value::Number(self.aborted));
-        show("pending", Value::Number(self.pending));
-        show("live", Value::Number(self.live));
-        show("starts", Value::Number(self.starts));
-        show("failed_starts", Value::Number(self.failed_starts));
-        show("datagrams", Value::Number(self.datagrams));
     }
 }

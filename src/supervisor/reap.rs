@@ -217,7 +217,7 @@ impl Supervisor {
         if let Some(entry) = self.services.leave(service) {
             self.observe(&Event::Totals {
                 service: &entry.facts.name,
-                tally: entry.tally,
+                tally: &entry.tally,
             });
         }
     }

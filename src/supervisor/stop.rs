@@ -176,7 +176,7 @@ impl Supervisor {
             let mut totals: Vec<_> = self
                 .services
                 .iter()
-                .map(|(id, entry)| (id, entry.facts.clone(), entry.tally))
+                .map(|(id, entry)| (id, entry.facts.clone(), entry.tally.clone()))
                 .collect();
             totals.sort_unstable_by_key(|(id, ..)| *id);
             // What was never asked has nothing to tell.
@@ -184,7 +184,7 @@ impl Supervisor {
             for (_, facts, tally) in &totals {
                 self.observe(&Event::Totals {
                     service: &facts.name,
-                    tally: *tally,
+                    tally,
                 });
             }
             self.observe(&Event::Stopped);

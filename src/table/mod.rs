@@ -4,10 +4,18 @@
 //! changed afterwards: a reload replaces it whole. Nothing here asks the system anything, and
 //! nothing here can fail.
 
+mod acl;
 mod endpoint;
+mod hours;
+mod rate;
+mod rules;
 mod service;
 
+pub use acl::{Client, Who};
 pub use endpoint::{Address, Endpoint, Transport};
+pub use hours::{Hours, Span};
+pub use rate::Rate;
+pub use rules::{Refusal, RefusalTexts, Rules, SourcePrefix, WhenFull};
 pub use service::{Action, Builtin, Identity, Limit, Pass, Program, Resource, Service, Stderr};
 
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@ use std::ffi::c_char;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// A step on the way to exec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Stage {
     /// The clone itself, in the parent; or a resource that it needs (a pipe).
