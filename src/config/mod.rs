@@ -45,7 +45,7 @@ pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 
-use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
+use crate::table::{Action, Endpoint, LogFormat, LogSink, Rules, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
 use overlap::Claim;
 use resolve::Resolver;
@@ -240,6 +240,8 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
     Table {
         server,
         identities,
+        acls: Vec::new(),
+        rules: vec![Rules::default()],
         services,
     }
 }

@@ -101,6 +101,7 @@ impl<'h> Resolver<'h> {
                 .max_connections
                 .or(self.defaults.max_connections)
                 .unwrap_or(DEFAULT_MAX_CONNECTIONS),
+            rules: 0,
         })
     }
 

@@ -33,6 +33,7 @@ impl Supervisor {
             server,
             identities,
             services,
+            ..
         } = table;
         self.configure_log(&server.log, server.log_format);
         self.admission.set_limit(server.max_connections);

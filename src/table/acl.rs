@@ -50,3 +50,31 @@ pub struct Entry {
     /// Line in that file, counted from 1.
     pub line: u32,
 }
+
+/// The lists of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acl {
+    /// Names of the files that entries were written in.
+    pub files: Vec<String>,
+    entries: Vec<Entry>,
+}
+
+/// What the lists say of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it may come in at all.
+    pub allowed: bool,
+    /// Whether it is spared limits, rates, shares and bans.
+    pub exempt: bool,
+    /// The entry of `allow` or `deny` that decided; `None` when none fits.
+    pub by: Option<Entry>,
+    /// The entry of `exempt` that fits.
+    pub exempt_by: Option<Entry>,
+}
+
+impl Acl {
+    /// Made of their entries, in any order; `files` are what [`Entry::file`] points into.
+    pub fn new(files: Vec<String>, entries: Vec<Entry>) -> Acl {
+        Acl { files, entries }
+    }
+}

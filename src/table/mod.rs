@@ -11,7 +11,7 @@ mod rate;
 mod rules;
 mod service;
 
-pub use acl::{Client, Who};
+pub use acl::{Acl, Client, Entry as AclEntry, Judgement, List, Who};
 pub use endpoint::{Address, Endpoint, Transport};
 pub use hours::{Hours, Span};
 pub use rate::Rate;
@@ -27,6 +27,10 @@ pub struct Table {
     pub server: Server,
     /// Who programs run as. Services name them by index, since thousands share a few.
     pub identities: Vec<Identity>,
+    /// Lists of addresses. [`Rules`] name them by index.
+    pub acls: Vec<Acl>,
+    /// Who gets in. Services name them by index; the first is what holds where nothing is written.
+    pub rules: Vec<Rules>,
     /// Every service, in the order in which they were written, disabled ones included.
     pub services: Vec<Service>,
 }

@@ -28,6 +28,8 @@ pub struct Service {
     pub stderr: Stderr,
     /// Live connections (for `wait`: programs) at most; 1 or more. More wait in the kernel's queue.
     pub max_connections: u32,
+    /// Who gets in: index into [`super::Table::rules`].
+    pub rules: u32,
 }
 
 /// What answers a client.
