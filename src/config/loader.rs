@@ -24,7 +24,7 @@ pub enum Answer {
     /// The table can be served.
     Table {
         /// It.
-        table: Table,
+        table: Box<Table>,
         /// What may be wrong all the same.
         warnings: Vec<String>,
     },
@@ -39,7 +39,7 @@ impl Answer {
             |mistakes: Vec<super::Mistake>| mistakes.iter().map(ToString::to_string).collect();
         match load(path, &Host::of_this_process()) {
             Ok(loaded) => Answer::Table {
-                table: loaded.table,
+                table: Box::new(loaded.table),
                 warnings: texts(loaded.warnings),
             },
             Err(mistakes) => Answer::Mistakes(texts(mistakes.0)),

@@ -123,7 +123,7 @@ impl Supervisor {
                 // They belong into the log that the table asks for, in its form.
                 self.configure_log(&table.server.log, table.server.log_format);
                 self.remark(warnings);
-                self.apply(table);
+                self.apply(*table);
             }
             Ok(Answer::Mistakes(mistakes)) => self.refuse(&mistakes, BAD_TABLE),
             Err(error) => {
