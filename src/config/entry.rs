@@ -5,6 +5,7 @@ use super::limits;
 use super::listen::{self, Wanted};
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
 use super::reader::{Finished, Node, Section, Written};
+use super::rules::{self, RulesEntry};
 use super::value::{self, NameOrId};
 use crate::table::{Builtin, Limit, Pass, Stderr};
 
@@ -36,6 +37,7 @@ pub(super) struct Entry {
     pub(super) pass_env: Option<Vec<String>>,
     pub(super) no_new_privileges: Option<bool>,
     pub(super) limits: Option<Vec<Limit>>,
+    pub(super) rules: RulesEntry,
 }
 
 /// Reads a section, and says what is wrong with it.
@@ -93,6 +95,7 @@ fn read_keys(s: &mut Section) -> Entry {
         }),
         no_new_privileges: s.take("no_new_privileges", |node| Ok(node.boolean()?.value)),
         limits: s.take("limits", limits::read),
+        rules: rules::read_keys(s),
         written: Written::new(),
         has_unknown: false,
     }

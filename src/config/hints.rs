@@ -21,7 +21,6 @@ use Meaning::{Key as Is, Later, Nothing};
 
 const ACCESS: &str =
     "access by address; until then use a firewall, or put tcpd in front of the program";
-const PER_SOURCE: &str = "limits for each client; max_connections limits the service";
 const RATES: &str = "rates; max_connections limits how many are served at once";
 const SOCKET: &str = "socket options";
 const SOCKET_FILE: &str = "owner and mode of Unix sockets";
@@ -78,7 +77,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("no_access", Later(ACCESS)),
     ("libwrap", Later(ACCESS)),
     ("access_times", Later("access by time")),
-    ("per_source", Later(PER_SOURCE)),
+    ("per_source", Is("max_per_source", "")),
     ("cps", Later(RATES)),
     (
         "max_load",
@@ -152,7 +151,7 @@ const WORDS: &[(&str, Meaning)] = &[
         ),
     ),
     ("maxconnections", Is("max_connections", "")),
-    ("maxconnectionspersource", Later(PER_SOURCE)),
+    ("maxconnectionspersource", Is("max_per_source", "")),
     ("triggerlimitburst", Later(RATES)),
     ("triggerlimitintervalsec", Later(RATES)),
     ("polllimitburst", Later(RATES)),
@@ -252,12 +251,6 @@ const WORDS: &[(&str, Meaning)] = &[
     ("socket_group", Later(SOCKET_FILE)),
     ("socket_mode", Later(SOCKET_FILE)),
     ("oom_score_adj", Later("the out-of-memory score")),
-    (
-        "when_full",
-        Later("a choice; clients of a full service wait in the kernel's queue"),
-    ),
-    ("max_per_source", Later(PER_SOURCE)),
-    ("source_prefix", Later(PER_SOURCE)),
     ("rate", Later(RATES)),
     ("rate_per_source", Later(RATES)),
     ("allow", Later(ACCESS)),
@@ -393,9 +386,9 @@ mod tests {
                 "leave it out: the name is part of the header, [service.NAME]",
             ),
             (
-                "when_full",
+                "backlog",
                 Part::Service,
-                "this version does not offer a choice; clients of a full service wait in the kernel's queue",
+                "this version does not offer socket options",
             ),
             (
                 "listen",

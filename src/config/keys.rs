@@ -255,6 +255,31 @@ pub const KEYS: &[Key] = &[
         "Connections that the service may have at the same time (for wait = true: programs). What comes beyond \
          waits in the kernel's queue.",
     ),
+    any(
+        "when_full",
+        "\"queue\" or \"refuse\"",
+        "\"queue\"; \"refuse\" with exempt",
+        r#"when_full = "refuse""#,
+        "What becomes of clients that come while the service has max_connections: they wait in the kernel's queue, \
+         or are refused.",
+    ),
+    any(
+        "max_per_source",
+        "an integer from 1 to 1000000",
+        "a fair share",
+        "max_per_source = 4",
+        "Connections that one source may have at the same time; a client beyond is refused. Without it, while fewer \
+         than a quarter of max_connections are free, a source that has a quarter of them is refused, so that the last \
+         ones are left for others.",
+    ),
+    any(
+        "source_prefix",
+        "a table of bits for v4 and v6",
+        "{ v4 = 32, v6 = 64 }",
+        "source_prefix = { v4 = 24, v6 = 56 }",
+        "What counts as one source: addresses that begin with the same bits. A network at home commonly has a whole \
+         /64 or /56 of IPv6. Over Unix sockets each user is a source.",
+    ),
     program(
         "wait",
         "true or false",

@@ -31,6 +31,8 @@ mod presence;
 mod program;
 mod reader;
 mod resolve;
+mod rule_book;
+mod rules;
 mod server;
 mod snippet;
 mod source;
@@ -45,7 +47,7 @@ pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 
-use crate::table::{Action, Endpoint, LogFormat, LogSink, Rules, Server, Service, Table};
+use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
 use overlap::Claim;
 use resolve::Resolver;
@@ -241,7 +243,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
         server,
         identities,
         acls: Vec::new(),
-        rules: vec![Rules::default()],
+        rules: resolver.book.take(),
         services,
     }
 }

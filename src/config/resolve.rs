@@ -8,6 +8,7 @@ use super::host::Host;
 use super::identity::Identities;
 use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
+use super::rule_book::{Intake, RuleBook};
 use crate::table::{Action, Endpoint, Pass, Service, Stderr};
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
@@ -17,6 +18,7 @@ pub(super) struct Resolver<'h> {
     pub(super) host: &'h Host,
     pub(super) defaults: &'h Entry,
     pub(super) identities: Identities<'h>,
+    pub(super) book: RuleBook,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
 }
@@ -35,6 +37,7 @@ impl<'h> Resolver<'h> {
             host,
             defaults,
             identities,
+            book: RuleBook::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }
@@ -72,12 +75,17 @@ impl<'h> Resolver<'h> {
         let before = self.mistakes.len();
         let enabled = self.is_enabled(entry);
         self.check_action(written);
-        let (action, unavailable, transfer) = match &entry.builtin {
-            Some(builtin) => (Action::Builtin(builtin.value), None, NO_TRANSFER),
+        let transfer = match &entry.builtin {
+            Some(_) => NO_TRANSFER,
+            None => self.transfer(entry),
+        };
+        let max_connections = self.max_connections(entry);
+        let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
+        let (action, unavailable) = match &entry.builtin {
+            Some(builtin) => (Action::Builtin(builtin.value), None),
             None => {
-                let transfer = self.transfer(entry);
                 let (program, unavailable) = self.program(entry, enabled)?;
-                (Action::Exec(program), unavailable, transfer)
+                (Action::Exec(program), unavailable)
             }
         };
         if self.mistakes.len() > before {
@@ -97,12 +105,14 @@ impl<'h> Resolver<'h> {
             wait: transfer.wait,
             pass: transfer.pass,
             stderr: transfer.stderr,
-            max_connections: entry
-                .max_connections
-                .or(self.defaults.max_connections)
-                .unwrap_or(DEFAULT_MAX_CONNECTIONS),
-            rules: 0,
+            max_connections,
+            rules,
         })
+    }
+
+    fn max_connections(&self, entry: &Entry) -> u32 {
+        let written = entry.max_connections.or(self.defaults.max_connections);
+        written.unwrap_or(DEFAULT_MAX_CONNECTIONS)
     }
 
     fn warn_of_sockets(&mut self, entry: &Entry, endpoints: &[Endpoint]) {
@@ -233,6 +243,19 @@ const NO_TRANSFER: Transfer = Transfer {
     pass: Pass::Stdio,
     stderr: Stderr::Null,
 };
+
+/// Whom it takes in, as far as it says what it does.
+fn intake(entry: &Entry, wait: bool) -> Intake {
+    let listeners = entry.listen.as_deref().unwrap_or_default();
+    let has_connections = listeners
+        .iter()
+        .any(|wanted| wanted.value.transport.is_connected());
+    match (entry.has("command"), entry.has("builtin")) {
+        (true, _) if wait => Intake::ByProgram,
+        (_, true) if !has_connections && !listeners.is_empty() => Intake::Datagrams,
+        _ => Intake::Connections,
+    }
+}
 
 fn in_order<'p>(a: &'p Place, b: &'p Place) -> (&'p Place, &'p Place) {
     if a.rank() <= b.rank() { (a, b) } else { (b, a) }

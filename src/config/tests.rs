@@ -1,7 +1,7 @@
 //! What a table means: whole tables in, facts out.
 
 use super::*;
-use crate::table::{Pass, Program, Stderr};
+use crate::table::{Pass, Program, Rules, SourcePrefix, Stderr, WhenFull};
 use std::collections::BTreeMap;
 
 /// Loads a table as root would, from a directory with these files; the first is the table.
@@ -397,4 +397,72 @@ fn the_worker_user_is_only_missed_when_there_is_work_for_it() {
             .iter()
             .any(|warning| warning.message() == expected)
     );
+}
+
+/// The rules of each service, by index, and all rules.
+fn rules(text: &str) -> (Vec<u32>, Vec<Rules>) {
+    let table = table(text);
+    let indices = table.services.iter().map(|service| service.rules);
+    (indices.collect(), table.rules)
+}
+
+#[test]
+fn services_share_rules_and_the_first_are_those_of_nothing_written() {
+    let (indices, all) = rules(
+        r#"
+        [service.a]
+        listen = 7
+        builtin = "echo"
+        when_full = "refuse"
+        [service.b]
+        listen = 8
+        builtin = "echo"
+        [service.c]
+        listen = 9
+        command = ["/bin/sh"]
+        when_full = "refuse"
+    "#,
+    );
+    assert_eq!(indices, [1, 0, 1]);
+    let refuse = Rules {
+        when_full: WhenFull::Refuse,
+        ..Rules::default()
+    };
+    assert_eq!(all, [Rules::default(), refuse]);
+}
+
+#[test]
+fn admission_keys_of_the_defaults_apply_where_they_can() {
+    let (indices, all) = rules(
+        r#"
+        [defaults]
+        when_full = "refuse"
+        max_per_source = 3
+        source_prefix = { v4 = 24 }
+        [service.own]
+        listen = 7
+        builtin = "echo"
+        max_per_source = 4
+        [service.datagrams]
+        listen = "udp:7"
+        builtin = "echo"
+        [service.wait]
+        listen = 8
+        command = ["/bin/sh"]
+        wait = true
+    "#,
+    );
+    assert_eq!(indices, [1, 2, 0]);
+    let source_prefix = SourcePrefix { v4: 24, v6: 64 };
+    let own = Rules {
+        when_full: WhenFull::Refuse,
+        max_per_source: Some(4),
+        source_prefix,
+        ..Rules::default()
+    };
+    let datagrams = Rules {
+        source_prefix,
+        ..Rules::default()
+    };
+    assert_eq!(all[1..], [own, datagrams]);
 }

@@ -2,7 +2,7 @@
 
 use super::mistake::{Located, Mistake, Mistakes};
 use super::words::{one_of, quoted, similar};
-use crate::table::{Builtin, LogFormat, LogSink, Pass, Stderr};
+use crate::table::{Builtin, LogFormat, LogSink, Pass, Stderr, WhenFull};
 
 type Text = Located<String>;
 
@@ -52,6 +52,13 @@ pub(super) fn pass(text: &Text) -> Result<Located<Pass>, Mistakes> {
         &[("stdio", Pass::Stdio), ("listen_fds", Pass::ListenFds)],
     )?;
     Ok(Located::new(value, text.place.clone()))
+}
+
+pub(super) fn when_full(text: &Text) -> Result<WhenFull, Mistakes> {
+    Ok(choice(
+        text,
+        &[("queue", WhenFull::Queue), ("refuse", WhenFull::Refuse)],
+    )?)
 }
 
 pub(super) fn log_format(text: &Text) -> Result<LogFormat, Mistakes> {

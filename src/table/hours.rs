@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 const DAY: u16 = 24 * 60;
 
 /// Open while any of these is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hours(pub Vec<Span>);
 
 /// From one time of day to another, on some days of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The days on which it begins: bit 0 for Sunday to bit 6 for Saturday.
     pub days: u8,

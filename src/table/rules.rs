@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The admission keys of a service, but for `max_connections`. Thousands of services share a few of
 /// these, so services name them by index.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rules {
     /// `allow`, `deny` and `exempt`: index into [`super::Table::acls`].
     pub acl: Option<u32>,
@@ -28,7 +28,7 @@ pub struct Rules {
 }
 
 /// `when_full`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WhenFull {
     /// They wait in the kernel's queue.
     #[default]
@@ -38,7 +38,7 @@ pub enum WhenFull {
 }
 
 /// `source_prefix`: bits of an address that tell one source from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourcePrefix {
     /// 1 to 32.
     pub v4: u8,
@@ -54,7 +54,7 @@ impl Default for SourcePrefix {
 
 /// `refusal`: texts in which `%a` stands for the client's address, `%s` for the service's name and
 /// `%%` for `%`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RefusalTexts {
     /// For reasons that have no text of their own; `None` to say nothing.
     pub any: Option<String>,

@@ -1,0 +1,50 @@
+//! The admission keys of a service or `[defaults]` as they were written.
+
+use super::mistake::{Located, Mistake, Mistakes, all};
+use super::reader::{Node, Section};
+use super::value;
+use super::words::quoted;
+use crate::table::{SourcePrefix, WhenFull};
+
+/// What the keys say. One that is wrong says nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RulesEntry {
+    pub(super) when_full: Option<WhenFull>,
+    pub(super) max_per_source: Option<u32>,
+    pub(super) source_prefix: Option<SourcePrefix>,
+}
+
+pub(super) fn read_keys(s: &mut Section) -> RulesEntry {
+    RulesEntry {
+        when_full: s.take("when_full", |node| value::when_full(&node.string()?)),
+        max_per_source: s.take("max_per_source", super::entry::max_connections),
+        source_prefix: s.take("source_prefix", source_prefix),
+    }
+}
+
+fn source_prefix(node: Node) -> Result<SourcePrefix, Mistakes> {
+    let mut prefix = SourcePrefix::default();
+    let entries = node.entries()?.into_iter();
+    let set = |(name, node): (Located<&str>, Node)| match name.value {
+        "v4" => bits(name.value, &node, 32).map(|bits| prefix.v4 = bits),
+        "v6" => bits(name.value, &node, 128).map(|bits| prefix.v6 = bits),
+        other => Err(Mistake::new(format!("{} is not known here", quoted(other)))
+            .at(&name.place)
+            .help("write v4 or v6: source_prefix = { v4 = 24, v6 = 56 }")
+            .into()),
+    };
+    all(entries.map(set)).map(|_| prefix)
+}
+
+fn bits(family: &str, node: &Node, most: u8) -> Result<u8, Mistakes> {
+    let bits = node.as_integer().and_then(|bits| u8::try_from(bits).ok());
+    bits.filter(|bits| (1..=most).contains(bits))
+        .ok_or_else(|| {
+            Mistake::new(format!("{family} takes an integer from 1 to {most}"))
+            .at(&node.place())
+            .help(format!(
+                "the bits of an address that tell one source from another; {most} for each address"
+            ))
+            .into()
+        })
+}
