@@ -21,7 +21,7 @@ use Meaning::{Key as Is, Later, Nothing};
 
 const ACCESS: &str =
     "access by address; until then use a firewall, or put tcpd in front of the program";
-const RATES: &str = "rates; max_connections limits how many are served at once";
+const RATE: &str = "a burst of 200 in 2 seconds is rate = \"100/s burst 200\"";
 const SOCKET: &str = "socket options";
 const SOCKET_FILE: &str = "owner and mode of Unix sockets";
 const ARGUMENTS: &str = "the program and its arguments are one array";
@@ -76,9 +76,12 @@ const WORDS: &[(&str, Meaning)] = &[
     ("only_from", Later(ACCESS)),
     ("no_access", Later(ACCESS)),
     ("libwrap", Later(ACCESS)),
-    ("access_times", Later("access by time")),
+    (
+        "access_times",
+        Is("hours", "hours = [\"08:00-18:00\", \"22:00-23:00\"]"),
+    ),
     ("per_source", Is("max_per_source", "")),
-    ("cps", Later(RATES)),
+    ("cps", Is("rate", "cps = 50 10 is rate = \"50/s\"")),
     (
         "max_load",
         Nothing("max_connections limits what a service can do to the machine"),
@@ -87,9 +90,15 @@ const WORDS: &[(&str, Meaning)] = &[
         "redirect",
         Later("passing connections on to another address"),
     ),
-    ("banner", Later("texts for refused clients")),
-    ("banner_success", Later("texts for clients")),
-    ("banner_fail", Later("texts for refused clients")),
+    (
+        "banner",
+        Nothing("clients get what the program says; refusal is for those that are refused"),
+    ),
+    (
+        "banner_success",
+        Nothing("clients get what the program says; refusal is for those that are refused"),
+    ),
+    ("banner_fail", Is("refusal", "")),
     ("deny_time", Later("bans")),
     (
         "log_type",
@@ -152,10 +161,10 @@ const WORDS: &[(&str, Meaning)] = &[
     ),
     ("maxconnections", Is("max_connections", "")),
     ("maxconnectionspersource", Is("max_per_source", "")),
-    ("triggerlimitburst", Later(RATES)),
-    ("triggerlimitintervalsec", Later(RATES)),
-    ("polllimitburst", Later(RATES)),
-    ("polllimitintervalsec", Later(RATES)),
+    ("triggerlimitburst", Is("rate", RATE)),
+    ("triggerlimitintervalsec", Is("rate", RATE)),
+    ("polllimitburst", Is("rate", RATE)),
+    ("polllimitintervalsec", Is("rate", RATE)),
     ("ipaddressallow", Later(ACCESS)),
     ("ipaddressdeny", Later(ACCESS)),
     ("supplementarygroups", Is("supplementary_groups", "")),
@@ -251,13 +260,9 @@ const WORDS: &[(&str, Meaning)] = &[
     ("socket_group", Later(SOCKET_FILE)),
     ("socket_mode", Later(SOCKET_FILE)),
     ("oom_score_adj", Later("the out-of-memory score")),
-    ("rate", Later(RATES)),
-    ("rate_per_source", Later(RATES)),
     ("allow", Later(ACCESS)),
     ("deny", Later(ACCESS)),
     ("exempt", Later(ACCESS)),
-    ("hours", Later("access by time")),
-    ("refusal", Later("texts for refused clients")),
     ("stdio", Later("pipes and terminals in place of the socket")),
     ("newline", Later("changing line ends")),
     ("control", Later("a control socket")),

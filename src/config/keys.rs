@@ -280,6 +280,39 @@ pub const KEYS: &[Key] = &[
         "What counts as one source: addresses that begin with the same bits. A network at home commonly has a whole \
          /64 or /56 of IPv6. Over Unix sockets each user is a source.",
     ),
+    any(
+        "rate",
+        "a string like \"50/s\" or \"50/s burst 200\"",
+        "no limit",
+        r#"rate = "50/s burst 200""#,
+        "Connections (for built-in services over UDP: datagrams; for wait = true: starts) in a second, minute, hour \
+         or day: /s /m /h /d. After a rest so many as burst may come at once; without it, those of a second. Those \
+         beyond wait for up to a second, and are then refused.",
+    ),
+    any(
+        "rate_per_source",
+        "a string like \"10/m\" or \"10/m burst 20\"",
+        "no limit",
+        r#"rate_per_source = "10/m burst 20""#,
+        "The same for each source; a client beyond is refused.",
+    ),
+    any(
+        "hours",
+        "a string like \"mon-fri 08:00-18:00\", or an array of them",
+        "always",
+        r#"hours = ["mon-fri 08:00-18:00", "sat 10:00-12:00"]"#,
+        "When the service is open, by the local clock of 24 hours; at other times clients are refused. Days are sun mon \
+         tue wed thu fri sat; without them every day is meant. \"22:00-06:00\" ends on the next day.",
+    ),
+    any(
+        "refusal",
+        "a string, or a table of strings by reason",
+        "nothing: the connection is closed",
+        r#"refusal = { full = "%s is busy, come back later\r\n", any = "no\r\n" }"#,
+        "What clients are told that are refused: %a is the client's address, %s the service's name, %% a percent \
+         sign. The reasons are denied, banned, hours, full, server_full, max_per_source, share, rate and \
+         rate_per_source; any is for all that have no text of their own.",
+    ),
     program(
         "wait",
         "true or false",

@@ -133,13 +133,20 @@ impl<'e> Keys<'e> {
     }
 
     fn of_starts(self) -> Rules {
-        Rules::default()
+        Rules {
+            rate: self.value("rate", |rules| &rules.rate).copied(),
+            ..Rules::default()
+        }
     }
 
     fn of_datagrams(self) -> Rules {
         let prefix = self.value("source_prefix", |rules| &rules.source_prefix);
         Rules {
             source_prefix: prefix.copied().unwrap_or_default(),
+            rate_per_source: self
+                .value("rate_per_source", |rules| &rules.rate_per_source)
+                .copied(),
+            hours: self.value("hours", |rules| &rules.hours).cloned(),
             ..self.of_starts()
         }
     }
@@ -147,9 +154,11 @@ impl<'e> Keys<'e> {
     fn of_connections(self) -> Rules {
         let when_full = self.value("when_full", |rules| &rules.when_full);
         let share = self.value("max_per_source", |rules| &rules.max_per_source);
+        let refusal = self.value("refusal", |rules| &rules.refusal);
         Rules {
             when_full: when_full.copied().unwrap_or_default(),
             max_per_source: share.copied(),
+            refusal: refusal.cloned().unwrap_or_default(),
             ..self.of_datagrams()
         }
     }
@@ -164,6 +173,7 @@ fn not_with_wait(key: &str) -> Mistake {
             "leave it to the program or a firewall; max_connections and rate limit how many programs are started"
         }
         "refusal" => "leave it to the program",
+        "hours" => "leave it to the program or to a firewall",
         _ => "leave it to the program (many read hosts.allow, see tcpd(8)) or to a firewall",
     })
 }

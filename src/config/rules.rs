@@ -1,10 +1,13 @@
 //! The admission keys of a service or `[defaults]` as they were written.
 
+use super::hours;
 use super::mistake::{Located, Mistake, Mistakes, all};
+use super::rate;
 use super::reader::{Node, Section};
+use super::refusal;
 use super::value;
 use super::words::quoted;
-use crate::table::{SourcePrefix, WhenFull};
+use crate::table::{Hours, Rate, RefusalTexts, SourcePrefix, WhenFull};
 
 /// What the keys say. One that is wrong says nothing.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +15,10 @@ pub(super) struct RulesEntry {
     pub(super) when_full: Option<WhenFull>,
     pub(super) max_per_source: Option<u32>,
     pub(super) source_prefix: Option<SourcePrefix>,
+    pub(super) rate: Option<Rate>,
+    pub(super) rate_per_source: Option<Rate>,
+    pub(super) hours: Option<Hours>,
+    pub(super) refusal: Option<RefusalTexts>,
 }
 
 pub(super) fn read_keys(s: &mut Section) -> RulesEntry {
@@ -19,6 +26,10 @@ pub(super) fn read_keys(s: &mut Section) -> RulesEntry {
         when_full: s.take("when_full", |node| value::when_full(&node.string()?)),
         max_per_source: s.take("max_per_source", super::entry::max_connections),
         source_prefix: s.take("source_prefix", source_prefix),
+        rate: s.take("rate", rate::read),
+        rate_per_source: s.take("rate_per_source", rate::read),
+        hours: s.take("hours", hours::read),
+        refusal: s.take("refusal", refusal::read),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a table means: whole tables in, facts out.
 
 use super::*;
-use crate::table::{Pass, Program, Rules, SourcePrefix, Stderr, WhenFull};
+use crate::table::{
+    Hours, Pass, Program, Rate, Refusal, RefusalTexts, Rules, SourcePrefix, Span, Stderr, WhenFull,
+};
 use std::collections::BTreeMap;
 
 /// Loads a table as root would, from a directory with these files; the first is the table.
@@ -439,10 +441,16 @@ fn admission_keys_of_the_defaults_apply_where_they_can() {
         when_full = "refuse"
         max_per_source = 3
         source_prefix = { v4 = 24 }
+        rate = "5/s"
+        rate_per_source = "1/s"
+        hours = "00:00-24:00"
+        refusal = "no"
         [service.own]
         listen = 7
         builtin = "echo"
         max_per_source = 4
+        rate = "6/s"
+        refusal = { full = "busy" }
         [service.datagrams]
         listen = "udp:7"
         builtin = "echo"
@@ -452,17 +460,31 @@ fn admission_keys_of_the_defaults_apply_where_they_can() {
         wait = true
     "#,
     );
-    assert_eq!(indices, [1, 2, 0]);
-    let source_prefix = SourcePrefix { v4: 24, v6: 64 };
-    let own = Rules {
-        when_full: WhenFull::Refuse,
-        max_per_source: Some(4),
-        source_prefix,
+    assert_eq!(indices, [1, 2, 3]);
+    let rate = |count| Some(Rate::new(count, std::time::Duration::from_secs(1), None));
+    let starts = Rules {
+        rate: rate(5),
         ..Rules::default()
     };
     let datagrams = Rules {
-        source_prefix,
-        ..Rules::default()
+        source_prefix: SourcePrefix { v4: 24, v6: 64 },
+        rate_per_source: rate(1),
+        hours: Some(Hours(vec![Span {
+            days: 127,
+            from: 0,
+            to: 1440,
+        }])),
+        ..starts.clone()
     };
-    assert_eq!(all[1..], [own, datagrams]);
+    let own = Rules {
+        when_full: WhenFull::Refuse,
+        max_per_source: Some(4),
+        rate: rate(6),
+        refusal: RefusalTexts {
+            any: None,
+            by_reason: BTreeMap::from([(Refusal::Full, "busy".to_owned())]),
+        },
+        ..datagrams.clone()
+    };
+    assert_eq!(all[1..], [own, datagrams, starts]);
 }
