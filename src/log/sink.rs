@@ -94,7 +94,7 @@ impl Sink {
         match self.kind {
             LogSink::File(_) => Style::Stamped,
             LogSink::Stderr if std::env::var_os("JOURNAL_STREAM").is_some() => Style::Priority,
-            LogSink::Stderr => Style::Plain,
+            LogSink::Stderr | LogSink::Syslog => Style::Plain,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Server {
     pub log: LogSink,
     /// How a log line is written.
     pub log_format: LogFormat,
+    /// How much of a client's address a log line shows.
+    pub log_address: LogAddress,
     /// Programs that may run at once, over all services.
     pub max_connections: u32,
     /// Connections that the worker may hold at once, over all built-in services.
@@ -55,6 +57,8 @@ pub struct Server {
 pub enum LogSink {
     /// Standard error, with priorities under systemd.
     Stderr,
+    /// The system's log daemon, at /dev/log.
+    Syslog,
     /// Appended to this file; reopened on SIGUSR1.
     File(String),
 }
@@ -66,6 +70,19 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// `[server] log_address`: what the log and the stream of events show of a client. What asks for a
+/// single session, such as `oxinetd list`, always shows all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogAddress {
+    /// Address and port; user and process.
+    #[default]
+    Full,
+    /// The network: 24 bits of an IPv4 address, 48 of an IPv6 one; the user.
+    Prefix,
+    /// Nothing.
+    None,
 }
 
 /// A service's number: given by the supervisor, kept across reloads for as long as the name exists.
