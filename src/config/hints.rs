@@ -408,7 +408,7 @@ mod tests {
             (
                 "colour",
                 Part::Server,
-                "[server] takes include, log, log_format, max_connections, max_worker_connections or worker_user",
+                "[server] takes include, log, log_address, log_format, max_connections, max_worker_connections or worker_user",
             ),
         ];
         for (name, part, expected) in hints {

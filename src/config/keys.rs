@@ -155,11 +155,12 @@ pub const KEYS: &[Key] = &[
     ),
     server(
         "log",
-        "\"stderr\" or \"file:/PATH\"",
+        "\"stderr\", \"syslog\" or \"file:/PATH\"",
         "\"stderr\"",
         r#"log = "file:/var/log/oxinetd.log""#,
-        "Where the log goes: to standard error (which systemd keeps in its journal), or to a file that is \
-         opened again on SIGUSR1.",
+        "Where the log goes: to standard error (which systemd keeps in its journal), to the system's log daemon at \
+         /dev/log (facility daemon), or to a file that is opened again on SIGUSR1. A log that does not take its lines \
+         never delays a client: a megabyte of them is kept, more are lost, and their number is told later.",
     ),
     server(
         "log_format",
@@ -167,6 +168,14 @@ pub const KEYS: &[Key] = &[
         "\"text\"",
         r#"log_format = "json""#,
         "How a line of the log is written: as words for people, or as a JSON object for programs.",
+    ),
+    server(
+        "log_address",
+        "\"full\", \"prefix\" or \"none\"",
+        "\"full\"",
+        r#"log_address = "prefix""#,
+        "How much of a client's address the log and oxinetd events show: all of it; its network, such as 192.0.2.0/24 \
+         or 2001:db8:1::/48, of a Unix client the user; or nothing. oxinetd list shows all of it always.",
     ),
     server(
         "max_connections",

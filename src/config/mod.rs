@@ -50,7 +50,7 @@ pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 
-use crate::table::{Action, Endpoint, LogAddress, LogFormat, LogSink, Server, Service, Table};
+use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
 use overlap::Claim;
 use resolve::Resolver;
@@ -234,7 +234,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
     let server = Server {
         log: server.log.clone().unwrap_or(LogSink::Stderr),
         log_format: server.log_format.unwrap_or(LogFormat::Text),
-        log_address: LogAddress::default(),
+        log_address: server.log_address.unwrap_or_default(),
         max_connections: server.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
         max_worker_connections: server
             .max_worker_connections

@@ -4,7 +4,7 @@ use super::entry::{max_connections, name_or_id};
 use super::mistake::{Located, Mistake, Mistakes, all};
 use super::reader::Section;
 use super::value::{self, NameOrId};
-use crate::table::{LogFormat, LogSink};
+use crate::table::{LogAddress, LogFormat, LogSink};
 
 /// The keys that were written, and what they say.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,7 @@ pub(super) struct ServerEntry {
     pub(super) include: Option<Vec<Located<String>>>,
     pub(super) log: Option<LogSink>,
     pub(super) log_format: Option<LogFormat>,
+    pub(super) log_address: Option<LogAddress>,
     pub(super) max_connections: Option<u32>,
     pub(super) max_worker_connections: Option<u32>,
     pub(super) worker_user: Option<Located<NameOrId>>,
@@ -33,6 +34,7 @@ pub(super) fn read_keys(s: &mut Section) -> ServerEntry {
         }),
         log: s.take("log", |node| value::log_sink(&node.string()?)),
         log_format: s.take("log_format", |node| value::log_format(&node.string()?)),
+        log_address: s.take("log_address", |node| value::log_address(&node.string()?)),
         max_connections: s.take("max_connections", max_connections),
         max_worker_connections: s.take("max_worker_connections", max_connections),
         worker_user: s.take("worker_user", |node| not_root(name_or_id(node)?)),

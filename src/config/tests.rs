@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::table::{
-    Hours, Pass, Program, Rate, Refusal, RefusalTexts, Rules, SourcePrefix, Span, Stderr, WhenFull,
+    Hours, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts, Rules, SourcePrefix, Span,
+    Stderr, WhenFull,
 };
 use std::collections::BTreeMap;
 
@@ -93,8 +94,8 @@ fn a_service_that_says_little_gets_the_defaults() {
     assert_eq!(*program(&service), expected);
     let server = table("[service.x]\nlisten = 7\nbuiltin = \"echo\"").server;
     assert_eq!(
-        (server.log, server.log_format),
-        (LogSink::Stderr, LogFormat::Text)
+        (server.log, server.log_format, server.log_address),
+        (LogSink::Stderr, LogFormat::Text, LogAddress::Full)
     );
     assert_eq!(
         (server.max_connections, server.max_worker_connections),

@@ -2,7 +2,7 @@
 
 use super::mistake::{Located, Mistake, Mistakes};
 use super::words::{one_of, quoted, similar};
-use crate::table::{Builtin, LogFormat, LogSink, Pass, Stderr, WhenFull};
+use crate::table::{Builtin, LogAddress, LogFormat, LogSink, Pass, Stderr, WhenFull};
 
 type Text = Located<String>;
 
@@ -68,17 +68,22 @@ pub(super) fn log_format(text: &Text) -> Result<LogFormat, Mistakes> {
     )?)
 }
 
+pub(super) fn log_address(text: &Text) -> Result<LogAddress, Mistakes> {
+    let choices = [
+        ("full", LogAddress::Full),
+        ("prefix", LogAddress::Prefix),
+        ("none", LogAddress::None),
+    ];
+    Ok(choice(text, &choices)?)
+}
+
 pub(super) fn log_sink(text: &Text) -> Result<LogSink, Mistakes> {
-    if text.value == "syslog" {
-        let mistake = Mistake::new("this version does not log to syslog").at(&text.place);
-        return Err(mistake
-            .help("\"stderr\" reaches the journal under systemd; or \"file:/PATH\"")
-            .into());
-    }
-    Ok(match file(text)? {
-        Some(path) => LogSink::File(path),
-        None if text.value == "stderr" => LogSink::Stderr,
-        None => return Err(not_one_of(text, ["stderr", "file:/PATH"].into_iter()).into()),
+    let words = ["stderr", "syslog", "file:/PATH"];
+    Ok(match (file(text)?, text.value.as_str()) {
+        (Some(path), _) => LogSink::File(path),
+        (None, "stderr") => LogSink::Stderr,
+        (None, "syslog") => LogSink::Syslog,
+        _ => return Err(not_one_of(text, words.into_iter()).into()),
     })
 }
 
