@@ -49,6 +49,7 @@ pub use command_line::{CommandLine, for_command_line};
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
+pub use words::similar;
 
 use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};

@@ -10,7 +10,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The word out of `known` that was probably meant.
-pub(super) fn similar<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn similar<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = plain(word);
     let distance = |known: &str| strsim::damerau_levenshtein(&word, known);
     let nearest = known
