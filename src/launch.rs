@@ -11,9 +11,11 @@ use crate::sys::fd;
 use crate::sys::limits::resource_number;
 use crate::sys::socket::Peer;
 use crate::sys::spawn::{
-    self, Descriptors, Environment, Plan, PlanSpec, Spawned, Spawner, StandardError,
+    self, Descriptors, Environment, Plan, PlanSpec, Spawned, Spawner, Stage, StandardError,
 };
-use crate::table::{Address, Endpoint, Identity, Pass, Program, Service, ServiceId, Stderr};
+use crate::table::{
+    Action, Address, Endpoint, Identity, Pass, Program, Service, ServiceId, Stderr,
+};
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -169,7 +171,7 @@ pub fn connection(
         Err(errno) => return postponed(connection, permit, errno),
     };
     let environment = spawner.environment(slot);
-    describe_connection(environment, &connection);
+    describe_connection(environment, &connection.local, connection.peer);
     describe_service(environment, service, connection.id);
     let Connection {
         socket,
@@ -303,6 +305,43 @@ pub fn helper(
         .map_err(|(errno, _)| errno)
 }
 
+/// Becomes the program of a nowait service, on our own standard descriptors and in our session, with
+/// the variables of a connection from `peer` that nobody made. When a step fails, `failed` says with
+/// which status to exit.
+pub fn in_place(
+    plan: &Plan,
+    service: &Service,
+    local: &Local,
+    peer: Peer,
+    failed: impl Fn(Stage, Errno) -> u8,
+) -> ! {
+    let mut environment = Environment::default();
+    describe_connection(&mut environment, local, peer);
+    let nobody = ConnectionId {
+        worker: 0,
+        number: 0,
+    };
+    describe_service(&mut environment, service, nobody);
+    spawn::exec_in_place(plan, environment, failed)
+}
+
+/// What a stage was about, in the administrator's words.
+pub fn object(stage: Stage, service: &Service) -> Option<&str> {
+    let Action::Exec(program) = &service.action else {
+        return None;
+    };
+    match stage {
+        Stage::Exec => Some(&program.path),
+        Stage::Directory => Some(&program.directory),
+        Stage::Chroot => program.chroot.as_deref(),
+        Stage::StderrFile => match &service.stderr {
+            Stderr::File(path) => Some(path),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Descriptor 2, and our end of the pipe where it is one. A file is opened by the child.
 fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<OwnedFd>), Errno> {
     Ok(match stderr {
@@ -316,8 +355,8 @@ fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<Owne
 }
 
 /// UCSPI's variables, then systemd's and CGI's, then xinetd's.
-fn describe_connection(environment: &mut Environment, connection: &Connection) {
-    match (&connection.local, connection.peer) {
+fn describe_connection(environment: &mut Environment, local: &Local, peer: Peer) {
+    match (local, peer) {
         (Local::Inet(local), Peer::Inet(peer)) => {
             environment.set("PROTO", "TCP");
             environment.set("TCPLOCALIP", local.ip());

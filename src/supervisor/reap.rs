@@ -6,10 +6,11 @@ use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Permit;
 use crate::event::Event;
+use crate::launch;
 use crate::sys::poll::Interest;
 use crate::sys::spawn::{Outcome, Stage};
 use crate::sys::{Errno, wait};
-use crate::table::{Action, Service, ServiceId, Stderr};
+use crate::table::ServiceId;
 use std::time::Instant;
 
 /// Children reaped in one turn; more wait for the next, so that a storm of exits starves nobody.
@@ -172,7 +173,7 @@ impl Supervisor {
                     .map(|entry| entry.facts.clone());
                 let object = facts
                     .as_ref()
-                    .and_then(|facts| object_of(stage, facts))
+                    .and_then(|facts| launch::object(stage, facts))
                     .unwrap_or_default();
                 self.observe_session(session, |session| Event::NotStarted {
                     session,
@@ -220,22 +221,5 @@ impl Supervisor {
                 tally: &entry.tally,
             });
         }
-    }
-}
-
-/// What a stage was about, in the administrator's words.
-fn object_of(stage: Stage, service: &Service) -> Option<&str> {
-    let Action::Exec(program) = &service.action else {
-        return None;
-    };
-    match stage {
-        Stage::Exec => Some(&program.path),
-        Stage::Directory => Some(&program.directory),
-        Stage::Chroot => program.chroot.as_deref(),
-        Stage::StderrFile => match &service.stderr {
-            Stderr::File(path) => Some(path),
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -7,7 +7,7 @@
 
 use super::raw::call;
 use crate::sys::fd::LAUNCH_EVENT;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// A step on the way to exec.
@@ -103,6 +103,10 @@ pub(super) struct Words {
     pub(super) failure: AtomicU64,
     /// The stage that was begun last, for a child that is killed on its way. Not every one is noted.
     pub(super) begun: AtomicU32,
+    /// What to call instead of ending, where there is no child (`super::in_place`). Else null.
+    pub(super) failed: Option<unsafe extern "C" fn(*const c_void, Stage, u32) -> !>,
+    /// Its first argument.
+    pub(super) context: *const c_void,
 }
 
 /// A resource limit as prlimit(2) takes it.
@@ -178,8 +182,10 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
             exit(0);
         }
         let plan = &*args.plan;
-        begin(words, Stage::Session);
-        must(words, Stage::Session, call(libc::SYS_setsid, [0; 6]));
+        if words.failed.is_none() {
+            begin(words, Stage::Session);
+            must(words, Stage::Session, call(libc::SYS_setsid, [0; 6]));
+        }
         begin(words, Stage::Descriptors);
         descriptors(args, words);
         if !plan.stderr_file.is_null() {
@@ -498,8 +504,13 @@ unsafe fn fail(words: &Words, stage: Stage, errno: u32) -> ! {
     words
         .failure
         .store(((stage as u64) << 32) | errno as u64, Ordering::Release);
-    // SAFETY: see `child`.
-    unsafe { exit(127) }
+    // SAFETY: see `child`; without one, the function and its argument are those of `in_place`.
+    unsafe {
+        if let Some(failed) = words.failed {
+            failed(words.context, stage, errno);
+        }
+        exit(127)
+    }
 }
 
 unsafe fn exit(status: usize) -> ! {

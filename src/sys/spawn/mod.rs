@@ -10,11 +10,13 @@
 //! the next [`Rung`] of the ladder. Failures come back as a [`Stage`] and an errno.
 
 mod child;
+mod in_place;
 mod plan;
 mod raw;
 mod slot;
 
 pub use child::Stage;
+pub use in_place::exec_in_place;
 pub use plan::{Identity, Plan, PlanSpec};
 pub use slot::Environment;
 

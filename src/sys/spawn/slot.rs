@@ -188,7 +188,7 @@ impl Environment {
     }
 
     /// The array for execve(2): the plan's first variables, these, then the plan's last.
-    fn finish(&mut self, plan: &Plan) -> (*const *const c_char, *mut u8) {
+    pub(super) fn finish(&mut self, plan: &Plan) -> (*const *const c_char, *mut u8) {
         self.pointers.clear();
         self.pointers
             .extend(plan.environment_before().map(CStr::as_ptr));
