@@ -15,6 +15,7 @@ mod listening;
 mod privacy;
 mod real_programs;
 mod reload;
+mod run_command;
 mod scale;
 mod shipped_table;
 mod shortage;

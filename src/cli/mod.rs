@@ -1,9 +1,11 @@
 //! The commands: one binary for administrator and daemon alike.
 //!
 //! Each command is a file beside this one, with its clap definition and its help. Exit statuses
-//! follow sysexits(3): 0 done, 64 used wrongly, 71 the system refused, 78 a table with mistakes.
+//! follow sysexits(3): 0 done, 64 used wrongly, 71 the system refused, 75 try again, 77 not
+//! permitted, 78 a table with mistakes.
 
 mod check;
+mod run;
 mod serve;
 mod wrap;
 
@@ -17,6 +19,10 @@ pub const DEFAULT_TABLE: &str = "/etc/oxinetd/services.toml";
 
 /// Exit status for a command that was used wrongly (EX_USAGE).
 const USAGE: u8 = 64;
+/// Exit status for what the system refused (EX_OSERR).
+const SYSTEM: u8 = 71;
+/// Exit status for what another user may do (EX_NOPERM).
+const PERMISSION: u8 = 77;
 /// Exit status for a table with mistakes (EX_CONFIG).
 const CONFIG: u8 = 78;
 
@@ -38,6 +44,7 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Wrap(wrap::Wrap),
+    Run(run::Run),
 }
 
 /// Does what the command line says.
@@ -64,6 +71,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Serve(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Wrap(command) => command.run(),
+            Command::Run(command) => command.run(),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.
@@ -79,6 +87,15 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
 /// A duration as the table writes it: `30s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     config::parse_duration(text).ok_or_else(|| "a duration looks like 30s, 5m or 1h30m".to_owned())
+}
+
+/// A service that the table does not have, and perhaps the one that was meant.
+fn no_such_service<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let hint = match config::similar(name, known) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => String::new(),
+    };
+    format!("there is no service {name:?} in this table{hint}")
 }
 
 #[cfg(test)]
