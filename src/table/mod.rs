@@ -5,8 +5,10 @@
 //! nothing here can fail.
 
 mod acl;
+mod base64;
 mod endpoint;
 mod hours;
+mod prefixes;
 mod rate;
 mod rules;
 mod service;
@@ -14,6 +16,7 @@ mod service;
 pub use acl::{Acl, Client, Entry as AclEntry, Judgement, List, Who};
 pub use endpoint::{Address, Endpoint, Transport};
 pub use hours::{Hours, Span};
+pub use prefixes::network;
 pub use rate::Rate;
 pub use rules::{Refusal, RefusalTexts, Rules, SourcePrefix, WhenFull};
 pub use service::{Action, Builtin, Identity, Limit, Pass, Program, Resource, Service, Stderr};
