@@ -9,6 +9,7 @@ use super::resolve::Resolver;
 use super::server::ServerEntry;
 use super::value::{self, NameOrId};
 use super::{Loaded, finish, resolve};
+use std::path::Path;
 
 /// What was asked for, as it was typed.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +43,7 @@ pub fn for_command_line(arguments: &CommandLine, host: &Host) -> Result<Loaded, 
         is_partial: false,
     };
     let defaults = Entry::default();
-    let mut resolver = Resolver::new(host, &defaults);
+    let mut resolver = Resolver::new(host, &defaults, Path::new(""));
     let table = resolve(&mut resolver, &ServerEntry::default(), &[service]);
     mistakes.append(&mut resolver.mistakes);
     finish(table, mistakes, resolver.warnings)

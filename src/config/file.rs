@@ -1,4 +1,5 @@
-//! Opens a table's file and reads it once: what is checked is what is read.
+//! Opens a file of the table, or of a list that it names, and reads it once: what is checked is what
+//! is read.
 //!
 //! Only regular files of a sane size are read, and opening never blocks. A file that others may
 //! write is a mistake or a warning, by the state of the descriptor that was opened.
@@ -13,8 +14,35 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 16 << 20;
+/// What differs between the files that are read.
+struct Kind {
+    /// The largest that is read, in bytes.
+    largest: u64,
+    /// What to do about one that is larger.
+    smaller: &'static str,
+    /// What to do about one that is not there.
+    missing: &'static str,
+    /// What to do about a directory.
+    directory: &'static str,
+    /// What whoever can write it decides.
+    power: &'static str,
+}
+
+const TABLE: Kind = Kind {
+    largest: 16 << 20,
+    smaller: "a table is small; split a large one with [server] include",
+    missing: "create it or correct its name; another table is named by --config FILE, or check FILE",
+    directory: "name a file in it; [server] include takes \"DIRECTORY/*.toml\"",
+    power: "what is run",
+};
+
+const LIST: Kind = Kind {
+    largest: 96 << 20,
+    smaller: "join neighbours to larger prefixes, or leave it to a firewall",
+    missing: "create it or correct its name, which is relative to the directory of the table",
+    directory: "name each file in it",
+    power: "who gets in",
+};
 
 /// With more bytes than this that are not UTF-8, a file is not text at all.
 const MOST_BAD_BYTES: usize = 100;
@@ -28,10 +56,19 @@ pub(super) struct Opened {
     pub(super) inode: (u64, u64),
 }
 
-/// Reads a file. `order` is its rank when mistakes are sorted.
+/// Reads a file of the table. `order` is its rank when mistakes are sorted.
 pub(super) fn read(path: &Path, order: u32, host: &Host) -> Result<Opened, Mistakes> {
+    read_kind(path, order, host, &TABLE)
+}
+
+/// Reads a file that `allow`, `deny` or `exempt` names.
+pub(super) fn read_list(path: &Path, order: u32, host: &Host) -> Result<Opened, Mistakes> {
+    read_kind(path, order, host, &LIST)
+}
+
+fn read_kind(path: &Path, order: u32, host: &Host, kind: &Kind) -> Result<Opened, Mistakes> {
     let name = path.display().to_string();
-    read_text(path)
+    read_text(path, kind)
         .map_err(|mistake| unread(&name, order, mistake))
         .map(|(metadata, text, bad)| {
             let source = Arc::new(Source::new(name, text, order));
@@ -46,7 +83,7 @@ pub(super) fn read(path: &Path, order: u32, host: &Host) -> Result<Opened, Mista
                 warnings: Vec::new(),
                 inode,
             };
-            check_safety(&mut opened, metadata.mode(), metadata.uid(), host);
+            check_safety(&mut opened, &metadata, host, kind);
             opened
         })
 }
@@ -57,28 +94,26 @@ fn unread(name: &str, order: u32, mistake: Mistake) -> Mistakes {
 }
 
 /// The text, and where in it bytes were that are not UTF-8.
-fn read_text(path: &Path) -> Result<(Metadata, String, Vec<Range<usize>>), Mistake> {
+fn read_text(path: &Path, kind: &Kind) -> Result<(Metadata, String, Vec<Range<usize>>), Mistake> {
     // O_NONBLOCK: a FIFO without a writer would hold us for ever.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let open = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let (file, metadata) = open
         .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
-        .map_err(|error| cannot_read(&error))?;
-    check_kind(&metadata)?;
-    let bytes = contents(file)?;
+        .map_err(|error| cannot_read(&error, kind))?;
+    check_type(&metadata, kind)?;
+    let bytes = contents(file, kind)?;
     let (text, bad) = decode(&bytes)?;
     Ok((metadata, text, bad))
 }
 
-fn cannot_read(error: &io::Error) -> Mistake {
+fn cannot_read(error: &io::Error, kind: &Kind) -> Mistake {
     let mistake = Mistake::new(match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         _ => format!("cannot read this file: {}", reason(error)),
     });
     match error.kind() {
-        io::ErrorKind::NotFound => mistake.help(
-            "create it or correct its name; another table is named by --config FILE, or check FILE",
-        ),
+        io::ErrorKind::NotFound => mistake.help(kind.missing),
         io::ErrorKind::PermissionDenied => mistake.help("run as root, or let this user read it"),
         _ => mistake,
     }
@@ -92,32 +127,33 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), Mistake> {
-    let kind = metadata.file_type();
+fn check_type(metadata: &Metadata, kind: &Kind) -> Result<(), Mistake> {
+    let file_type = metadata.file_type();
     let what = match () {
-        () if kind.is_file() => return Ok(()),
-        () if kind.is_dir() => "a directory",
-        () if kind.is_fifo() => "a FIFO",
-        () if kind.is_socket() => "a socket",
+        () if file_type.is_file() => return Ok(()),
+        () if file_type.is_dir() => "a directory",
+        () if file_type.is_fifo() => "a FIFO",
+        () if file_type.is_socket() => "a socket",
         () => "a device",
     };
     let mistake = Mistake::new(format!("this is {what}, not a file"));
-    Err(match kind.is_dir() {
-        true => mistake.help("name a file in it; [server] include takes \"DIRECTORY/*.toml\""),
-        false => mistake.help("a table is read from regular files only"),
+    Err(match file_type.is_dir() {
+        true => mistake.help(kind.directory),
+        false => mistake.help("only regular files are read"),
     })
 }
 
-fn contents(file: File) -> Result<Vec<u8>, Mistake> {
+fn contents(file: File, kind: &Kind) -> Result<Vec<u8>, Mistake> {
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
+    file.take(kind.largest + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| cannot_read(&error))?;
-    match bytes.len() as u64 > LARGEST {
-        true => Err(
-            Mistake::new(format!("this file is larger than {} MiB", LARGEST >> 20))
-                .help("a table is small; split a large one with [server] include"),
-        ),
+        .map_err(|error| cannot_read(&error, kind))?;
+    match bytes.len() as u64 > kind.largest {
+        true => Err(Mistake::new(format!(
+            "this file is larger than {} MiB",
+            kind.largest >> 20
+        ))
+        .help(kind.smaller)),
         false => Ok(bytes),
     }
 }
@@ -148,7 +184,8 @@ fn not_utf8(source: &Arc<Source>, span: Range<usize>) -> Mistake {
 }
 
 /// Whoever can write the table can run programs with our rights.
-fn check_safety(opened: &mut Opened, mode: u32, owner: u32, host: &Host) {
+fn check_safety(opened: &mut Opened, metadata: &Metadata, host: &Host, kind: &Kind) {
+    let (mode, owner) = (metadata.mode(), metadata.uid());
     let name = opened.source.name();
     let about = |message: String, help: String| {
         Mistake::new(message)
@@ -173,7 +210,10 @@ fn check_safety(opened: &mut Opened, mode: u32, owner: u32, host: &Host) {
             .push(about(message, format!("chmod g-w {name}")).warning());
     }
     if owner != 0 && owner != host.uid {
-        let message = format!("this file belongs to user id {owner}, who decides what is run");
+        let message = format!(
+            "this file belongs to user id {owner}, who decides {}",
+            kind.power
+        );
         opened
             .warnings
             .push(about(message, format!("chown {} {name}", host.uid)).warning());
@@ -232,7 +272,7 @@ mod tests {
     #[test]
     fn a_file_that_is_too_large_is_not_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(LARGEST + 1).unwrap();
+        file.as_file().set_len(TABLE.largest + 1).unwrap();
         assert_eq!(message_for(file.path()), "this file is larger than 16 MiB");
     }
 

@@ -19,8 +19,7 @@ enum Meaning {
 
 use Meaning::{Key as Is, Later, Nothing};
 
-const ACCESS: &str =
-    "access by address; until then use a firewall, or put tcpd in front of the program";
+const ADDRESSES: &str = "addresses and prefixes, [\"192.0.2.0/24\", \"::1\"]";
 const RATE: &str = "a burst of 200 in 2 seconds is rate = \"100/s burst 200\"";
 const SOCKET: &str = "socket options";
 const SOCKET_FILE: &str = "owner and mode of Unix sockets";
@@ -73,9 +72,15 @@ const WORDS: &[(&str, Meaning)] = &[
     ("id", Nothing("the name in [service.NAME] is the id")),
     ("includedir", Is("include", INCLUDE)),
     ("include_dir", Is("include", INCLUDE)),
-    ("only_from", Later(ACCESS)),
-    ("no_access", Later(ACCESS)),
-    ("libwrap", Later(ACCESS)),
+    ("only_from", Is("allow", ADDRESSES)),
+    ("no_access", Is("deny", ADDRESSES)),
+    (
+        "libwrap",
+        Is(
+            "allow",
+            "hosts.allow is read by tcpd, which a command may begin with",
+        ),
+    ),
     (
         "access_times",
         Is("hours", "hours = [\"08:00-18:00\", \"22:00-23:00\"]"),
@@ -99,7 +104,10 @@ const WORDS: &[(&str, Meaning)] = &[
         Nothing("clients get what the program says; refusal is for those that are refused"),
     ),
     ("banner_fail", Is("refusal", "")),
-    ("deny_time", Later("bans")),
+    (
+        "deny_time",
+        Nothing("an address is banned by hand, with oxinetd ban"),
+    ),
     (
         "log_type",
         Nothing("the log of all services goes where [server] log says"),
@@ -165,8 +173,8 @@ const WORDS: &[(&str, Meaning)] = &[
     ("triggerlimitintervalsec", Is("rate", RATE)),
     ("polllimitburst", Is("rate", RATE)),
     ("polllimitintervalsec", Is("rate", RATE)),
-    ("ipaddressallow", Later(ACCESS)),
-    ("ipaddressdeny", Later(ACCESS)),
+    ("ipaddressallow", Is("allow", ADDRESSES)),
+    ("ipaddressdeny", Is("deny", ADDRESSES)),
     ("supplementarygroups", Is("supplementary_groups", "")),
     ("workingdirectory", Is("directory", "")),
     ("rootdirectory", Is("chroot", "")),
@@ -200,6 +208,25 @@ const WORDS: &[(&str, Meaning)] = &[
     ("socketgroup", Later(SOCKET_FILE)),
     ("socketmode", Later(SOCKET_FILE)),
     // words that come to mind
+    ("allow_from", Is("allow", ADDRESSES)),
+    ("allowed", Is("allow", ADDRESSES)),
+    ("whitelist", Is("allow", ADDRESSES)),
+    ("allowlist", Is("allow", ADDRESSES)),
+    ("deny_from", Is("deny", ADDRESSES)),
+    ("denied", Is("deny", ADDRESSES)),
+    ("block", Is("deny", ADDRESSES)),
+    ("blacklist", Is("deny", ADDRESSES)),
+    ("denylist", Is("deny", ADDRESSES)),
+    ("trusted", Is("exempt", ADDRESSES)),
+    ("max_per_ip", Is("max_per_source", "")),
+    ("max_per_client", Is("max_per_source", "")),
+    ("max_connections_per_ip", Is("max_per_source", "")),
+    ("rate_limit", Is("rate", "")),
+    ("ratelimit", Is("rate", "")),
+    ("burst", Is("rate", "rate = \"50/s burst 200\"")),
+    ("rate_per_ip", Is("rate_per_source", "")),
+    ("times", Is("hours", "")),
+    ("deny_message", Is("refusal", "")),
     ("program", Is("command", ARGUMENTS)),
     ("exec", Is("command", ARGUMENTS)),
     ("executable", Is("command", ARGUMENTS)),
@@ -260,9 +287,6 @@ const WORDS: &[(&str, Meaning)] = &[
     ("socket_group", Later(SOCKET_FILE)),
     ("socket_mode", Later(SOCKET_FILE)),
     ("oom_score_adj", Later("the out-of-memory score")),
-    ("allow", Later(ACCESS)),
-    ("deny", Later(ACCESS)),
-    ("exempt", Later(ACCESS)),
     ("stdio", Later("pipes and terminals in place of the socket")),
     ("newline", Later("changing line ends")),
     ("control", Later("a control socket")),

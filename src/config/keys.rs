@@ -265,6 +265,32 @@ pub const KEYS: &[Key] = &[
          waits in the kernel's queue.",
     ),
     any(
+        "allow",
+        "an address or prefix in quotes, or an array of them",
+        "everybody",
+        r#"allow = ["192.0.2.0/24", "2001:db8::/32", "@/etc/oxinetd/friends"]"#,
+        "Who may come in: addresses, prefixes, over Unix sockets \"uid:1000\" or \"unix\" for all users, and \"@FILE\" for \
+         the entries in a file, one a line, with # before comments; its name is relative to the directory of the table. \
+         Everybody else is refused. Of several entries that fit a client the most specific one decides. Names are no \
+         entries, since they can be forged.",
+    ),
+    any(
+        "deny",
+        "an address or prefix in quotes, or an array of them",
+        "nobody",
+        r#"deny = ["198.51.100.7", "@/etc/oxinetd/enemies"]"#,
+        "Who may not come in, in the forms that allow takes. Without allow everybody else may. Where an entry of allow is \
+         as specific, deny wins.",
+    ),
+    any(
+        "exempt",
+        "an address or prefix in quotes, or an array of them",
+        "nobody",
+        r#"exempt = "192.0.2.10""#,
+        "Whom limits, rates, shares and bans do not hold for, in the forms that allow takes: a monitor or a balancer. \
+         deny still holds. With it the others are refused when the service is full.",
+    ),
+    any(
         "when_full",
         "\"queue\" or \"refuse\"",
         "\"queue\"; \"refuse\" with exempt",

@@ -8,6 +8,7 @@
 //! Everything here may block (files, NSS, DNS), so the supervisor runs it in a child, the
 //! [`loader`]. Nothing here binds, starts or changes anything.
 
+mod access;
 mod address;
 mod bindable;
 mod command_line;
@@ -24,6 +25,7 @@ mod identity;
 mod include;
 pub mod keys;
 mod limits;
+mod list;
 mod listen;
 pub mod loader;
 mod mistake;
@@ -43,6 +45,8 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod who;
+mod who_meant;
 mod words;
 
 pub use command_line::{CommandLine, for_command_line};
@@ -82,7 +86,7 @@ pub fn load(path: &Path, host: &Host) -> Result<Loaded, Mistakes> {
     let mut mistakes = files.mistakes;
     let mut warnings = files.warnings;
     let services = merge(files.services, &mut mistakes);
-    let mut resolver = Resolver::new(host, &files.main.defaults);
+    let mut resolver = Resolver::new(host, &files.main.defaults, directory(path));
     let is_whole = files.is_whole && mistakes.is_empty();
     if is_whole
         && !services
@@ -95,6 +99,11 @@ pub fn load(path: &Path, host: &Host) -> Result<Loaded, Mistakes> {
     mistakes.append(&mut resolver.mistakes);
     warnings.append(&mut resolver.warnings);
     finish(table, mistakes, warnings)
+}
+
+/// What names of files in a table are relative to.
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 /// What all files of a table say.
@@ -130,7 +139,7 @@ impl Files {
     }
 
     fn include(&mut self, path: &Path, main: (u64, u64), host: &Host) {
-        let base = path.parent().unwrap_or(Path::new(""));
+        let base = directory(path);
         let mut seen = vec![main];
         for pattern in self.main.server.include.clone().unwrap_or_default() {
             match include::expand(&pattern, base) {
@@ -244,10 +253,12 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
     };
     let (identities, mut warnings) = resolver.identities.take();
     resolver.warnings.append(&mut warnings);
+    resolver.warnings.append(&mut resolver.access.warnings);
+    resolver.mistakes.append(&mut resolver.access.mistakes);
     Table {
         server,
         identities,
-        acls: Vec::new(),
+        acls: resolver.access.take(),
         rules: resolver.book.take(),
         services,
     }

@@ -1,5 +1,6 @@
 //! From what a service's entry says to what it means, with the defaults and the machine.
 
+use super::access::Access;
 use super::address;
 use super::bindable;
 use super::document::ServiceEntry;
@@ -10,6 +11,7 @@ use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
 use super::rule_book::{Intake, RuleBook};
 use crate::table::{Action, Endpoint, Pass, Service, Stderr};
+use std::path::Path;
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
 
@@ -18,6 +20,7 @@ pub(super) struct Resolver<'h> {
     pub(super) host: &'h Host,
     pub(super) defaults: &'h Entry,
     pub(super) identities: Identities<'h>,
+    pub(super) access: Access<'h>,
     pub(super) book: RuleBook,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
@@ -31,12 +34,14 @@ struct Transfer {
 }
 
 impl<'h> Resolver<'h> {
-    pub(super) fn new(host: &'h Host, defaults: &'h Entry) -> Resolver<'h> {
+    /// Names of files are relative to `base`.
+    pub(super) fn new(host: &'h Host, defaults: &'h Entry, base: &Path) -> Resolver<'h> {
         let identities = Identities::new(host);
         Resolver {
             host,
             defaults,
             identities,
+            access: Access::new(host, base),
             book: RuleBook::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),

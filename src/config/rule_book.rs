@@ -3,11 +3,14 @@
 //! A key that cannot be kept is a mistake where the service itself has it, and is left out where it
 //! comes from `[defaults]`.
 
+use super::access::{Lists, Written};
 use super::entry::Entry;
-use super::mistake::{Mistake, Place};
+use super::listen::Wanted;
+use super::mistake::{Located, Mistake, Place};
 use super::resolve::Resolver;
 use super::rules::RulesEntry;
-use crate::table::Rules;
+use super::who;
+use crate::table::{List, Rules, Transport, WhenFull};
 use std::collections::HashMap;
 
 /// Whom a service takes in.
@@ -22,7 +25,10 @@ pub(super) enum Intake {
 }
 
 /// Keys about clients.
-const OF_CLIENTS: [&str; 6] = [
+const OF_CLIENTS: [&str; 9] = [
+    "allow",
+    "deny",
+    "exempt",
     "when_full",
     "max_per_source",
     "source_prefix",
@@ -75,9 +81,13 @@ impl Resolver<'_> {
             defaults: self.defaults,
         };
         let rules = match intake {
-            Intake::Connections => keys.of_connections(),
-            Intake::Datagrams => keys.of_datagrams(),
             Intake::ByProgram => keys.of_starts(),
+            Intake::Datagrams => keys.of_datagrams(self.lists(keys)),
+            Intake::Connections => {
+                self.check_exempt(entry);
+                self.check_exempt(self.defaults);
+                keys.of_connections(self.lists(keys))
+            }
         };
         self.book.intern(rules)
     }
@@ -94,6 +104,50 @@ impl Resolver<'_> {
             .filter_map(|key| Some((*key, entry.place_of(key)?)));
         let mistakes = written.map(|(key, place): (&str, &Place)| mistake(key).at(place));
         self.mistakes.extend(mistakes);
+    }
+
+    /// Clients in the kernel's queue cannot be told apart.
+    fn check_exempt(&mut self, section: &Entry) {
+        let is_queue = section.rules.when_full == Some(WhenFull::Queue);
+        let has_exempt = section
+            .rules
+            .exempt
+            .as_ref()
+            .is_some_and(|list| !list.is_empty());
+        if let (Some(place), Some(exempt)) =
+            (section.place_of("when_full"), section.place_of("exempt"))
+        {
+            if is_queue && has_exempt {
+                let message = "when_full = \"queue\" does not go with exempt: nobody can be told from others in a queue";
+                let help = "leave when_full out: with exempt the others are refused when the service is full";
+                let mistake = Mistake::new(message).at(place).note("exempt is at", exempt);
+                self.mistakes.push(mistake.help(help));
+            }
+        }
+    }
+
+    /// The lists that hold for a service, if there are any.
+    fn lists(&mut self, keys: Keys) -> Option<Lists> {
+        let lists = [
+            keys.list("allow", List::Allow, |rules| &rules.allow),
+            keys.list("deny", List::Deny, |rules| &rules.deny),
+            keys.list("exempt", List::Exempt, |rules| &rules.exempt),
+        ];
+        let written: Vec<Written> = lists.into_iter().flatten().collect();
+        let is_any = |written: &Written| written.list == List::Allow || !written.entries.is_empty();
+        if !written.iter().any(is_any) {
+            return None;
+        }
+        let lists = self.access.lists(&written);
+        if let Some(allow) = written.first().filter(|first| first.list == List::Allow) {
+            let listeners = keys.entry.listen.as_deref().unwrap_or_default();
+            let warnings = listeners
+                .iter()
+                .filter_map(|listener| unreachable(listener, lists));
+            self.warnings
+                .extend(warnings.map(|warning| warning.note("allow is at", allow.place)));
+        }
+        Some(lists)
     }
 
     fn warn_of_shares(&mut self, entry: &Entry, most: u32) {
@@ -132,6 +186,20 @@ impl<'e> Keys<'e> {
         field(&section.rules).as_ref()
     }
 
+    fn list(
+        self,
+        key: &str,
+        list: List,
+        field: impl Fn(&'e RulesEntry) -> &'e Option<Vec<Located<who::Entry>>>,
+    ) -> Option<Written<'e>> {
+        let own = self.entry.place_of(key);
+        Some(Written {
+            list,
+            place: own.or_else(|| self.defaults.place_of(key))?,
+            entries: self.value(key, field)?,
+        })
+    }
+
     fn of_starts(self) -> Rules {
         Rules {
             rate: self.value("rate", |rules| &rules.rate).copied(),
@@ -139,9 +207,10 @@ impl<'e> Keys<'e> {
         }
     }
 
-    fn of_datagrams(self) -> Rules {
+    fn of_datagrams(self, lists: Option<Lists>) -> Rules {
         let prefix = self.value("source_prefix", |rules| &rules.source_prefix);
         Rules {
+            acl: lists.map(|lists| lists.index),
             source_prefix: prefix.copied().unwrap_or_default(),
             rate_per_source: self
                 .value("rate_per_source", |rules| &rules.rate_per_source)
@@ -151,17 +220,42 @@ impl<'e> Keys<'e> {
         }
     }
 
-    fn of_connections(self) -> Rules {
-        let when_full = self.value("when_full", |rules| &rules.when_full);
+    fn of_connections(self, lists: Option<Lists>) -> Rules {
         let share = self.value("max_per_source", |rules| &rules.max_per_source);
         let refusal = self.value("refusal", |rules| &rules.refusal);
         Rules {
-            when_full: when_full.copied().unwrap_or_default(),
+            when_full: self.when_full(lists),
             max_per_source: share.copied(),
             refusal: refusal.cloned().unwrap_or_default(),
-            ..self.of_datagrams()
+            ..self.of_datagrams(lists)
         }
     }
+
+    /// With exempt clients the others must be refused, unless the service itself says otherwise.
+    fn when_full(self, lists: Option<Lists>) -> WhenFull {
+        let own = self.entry.rules.when_full;
+        let exempt = lists.filter(|lists| lists.has_exempt);
+        own.or(exempt.map(|_| WhenFull::Refuse))
+            .or(self.defaults.rules.when_full)
+            .unwrap_or_default()
+    }
+}
+
+/// A listener on which `allow` lets nobody in.
+fn unreachable(listener: &Located<Wanted>, lists: Lists) -> Option<Mistake> {
+    let (what, help) = match listener.value.transport {
+        Transport::UnixDatagram => return None,
+        Transport::UnixStream | Transport::UnixSeqpacket if !lists.allows_users => (
+            "user of this host",
+            "add \"unix\" for all users, or \"uid:NUMBER\" for one",
+        ),
+        Transport::Tcp | Transport::Udp if !lists.allows_addresses => {
+            ("address", "add addresses or prefixes")
+        }
+        _ => return None,
+    };
+    let mistake = Mistake::new(format!("nobody may come in here: allow has no {what}"));
+    Some(mistake.at(&listener.place).help(help).warning())
 }
 
 fn not_with_wait(key: &str) -> Mistake {

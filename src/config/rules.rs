@@ -6,12 +6,16 @@ use super::rate;
 use super::reader::{Node, Section};
 use super::refusal;
 use super::value;
+use super::who;
 use super::words::quoted;
 use crate::table::{Hours, Rate, RefusalTexts, SourcePrefix, WhenFull};
 
 /// What the keys say. One that is wrong says nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RulesEntry {
+    pub(super) allow: Option<Vec<Located<who::Entry>>>,
+    pub(super) deny: Option<Vec<Located<who::Entry>>>,
+    pub(super) exempt: Option<Vec<Located<who::Entry>>>,
     pub(super) when_full: Option<WhenFull>,
     pub(super) max_per_source: Option<u32>,
     pub(super) source_prefix: Option<SourcePrefix>,
@@ -23,6 +27,9 @@ pub(super) struct RulesEntry {
 
 pub(super) fn read_keys(s: &mut Section) -> RulesEntry {
     RulesEntry {
+        allow: s.take("allow", entries),
+        deny: s.take("deny", entries),
+        exempt: s.take("exempt", entries),
         when_full: s.take("when_full", |node| value::when_full(&node.string()?)),
         max_per_source: s.take("max_per_source", super::entry::max_connections),
         source_prefix: s.take("source_prefix", source_prefix),
@@ -31,6 +38,11 @@ pub(super) fn read_keys(s: &mut Section) -> RulesEntry {
         hours: s.take("hours", hours::read),
         refusal: s.take("refusal", refusal::read),
     }
+}
+
+fn entries(node: Node) -> Result<Vec<Located<who::Entry>>, Mistakes> {
+    let elements = node.one_or_more().into_iter();
+    all(elements.map(|node| who::entry(&node.string()?)))
 }
 
 fn source_prefix(node: Node) -> Result<SourcePrefix, Mistakes> {

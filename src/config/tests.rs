@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::table::{
-    Hours, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts, Rules, SourcePrefix, Span,
-    Stderr, WhenFull,
+    Acl, AclEntry, Hours, List, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts, Rules,
+    SourcePrefix, Span, Stderr, WhenFull, Who,
 };
 use std::collections::BTreeMap;
 
@@ -488,4 +488,116 @@ fn admission_keys_of_the_defaults_apply_where_they_can() {
         ..datagrams.clone()
     };
     assert_eq!(all[1..], [own, datagrams, starts]);
+}
+
+/// An entry of a list: which, whom, and the line that it is on.
+fn acl_entry(list: List, who: Who, file: u32, line: u32) -> AclEntry {
+    AclEntry {
+        list,
+        who,
+        file,
+        line,
+    }
+}
+
+fn prefix(address: &str, bits: u8) -> Who {
+    Who::Prefix(address.parse().unwrap(), bits)
+}
+
+const ACCESS: &str = r#"
+[defaults]
+allow = ["192.0.2.0/24", "@friends"]
+deny = "uid:7"
+[service.a]
+listen = 7
+builtin = "echo"
+[service.b]
+listen = 8
+builtin = "echo"
+deny = []
+[service.c]
+listen = 9
+builtin = "echo"
+allow = "@friends"
+deny = []
+[service.d]
+listen = 10
+builtin = "echo"
+allow = "@friends"
+deny = []
+exempt = "::1"
+[service.e]
+listen = 11
+builtin = "echo"
+deny = []
+allow = "@friends"
+[service.wait]
+listen = "udp:12"
+command = ["/bin/sh"]
+"#;
+
+#[test]
+fn lists_are_shared_and_know_where_they_were_written() {
+    let loaded = load_files(
+        &[
+            ("t.toml", ACCESS),
+            ("friends", "# ours\n2001:db8::/32\nunix\n"),
+        ],
+        true,
+    );
+    let table = loaded.unwrap().table;
+    let indices: Vec<u32> = table.services.iter().map(|service| service.rules).collect();
+    assert_eq!(indices, [1, 2, 3, 4, 3, 0]);
+    let acls = table.rules.iter().map(|rules| rules.acl);
+    assert!(acls.eq([None, Some(0), Some(1), Some(2), Some(3)]));
+    assert_eq!(table.rules[3].when_full, WhenFull::Queue);
+    assert_eq!(table.rules[4].when_full, WhenFull::Refuse);
+    let names = |names: &[&str]| {
+        let directory = table.acls[0].files[0].strip_suffix("t.toml").unwrap();
+        let names = names.iter().map(|name| format!("{directory}{name}"));
+        names.collect::<Vec<String>>()
+    };
+    use List::{Allow, Deny, Exempt};
+    let friends = |file| {
+        [
+            acl_entry(Allow, prefix("2001:db8::", 32), file, 2),
+            acl_entry(Allow, Who::Local, file, 3),
+        ]
+    };
+    let own = acl_entry(Allow, prefix("192.0.2.0", 24), 0, 3);
+    let [first, second] = friends(1);
+    let both = names(&["t.toml", "friends"]);
+    let deny = acl_entry(Deny, Who::Uid(7), 0, 4);
+    let expected = Acl::new(
+        both.clone(),
+        vec![own.clone(), first.clone(), second.clone(), deny],
+    );
+    assert_eq!(table.acls[0], expected);
+    assert_eq!(table.acls[1], Acl::new(both, vec![own, first, second]));
+    let expected = Acl::new(names(&["friends"]), friends(0).to_vec());
+    assert_eq!(table.acls[2], expected);
+    let exempt = acl_entry(Exempt, prefix("::1", 128), 1, 22);
+    let entries = [friends(0).as_slice(), &[exempt]].concat();
+    let expected = Acl::new(names(&["friends", "t.toml"]), entries);
+    assert_eq!(table.acls[3], expected);
+    assert_eq!(table.acls.len(), 4);
+}
+
+#[test]
+fn a_list_that_anyone_may_write_is_a_mistake() {
+    use std::os::unix::fs::PermissionsExt;
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), "192.0.2.1\n").unwrap();
+    let path = list.path().to_str().unwrap();
+    let text = format!("[service.x]\nlisten = 7\n{ECHO}deny = \"@{path}\"\n");
+    let found = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        list.as_file().set_permissions(mode).unwrap();
+        load_files(&[("t.toml", &text)], true)
+    };
+    assert_eq!(
+        messages(found(0o666)),
+        ["anyone may write this file (mode 0666)"]
+    );
+    assert_eq!(found(0o644).unwrap().table.acls.len(), 1);
 }
