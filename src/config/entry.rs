@@ -38,6 +38,7 @@ pub(super) struct Entry {
     pub(super) no_new_privileges: Option<bool>,
     pub(super) limits: Option<Vec<Limit>>,
     pub(super) rules: RulesEntry,
+    pub(super) account: Option<bool>,
 }
 
 /// Reads a section, and says what is wrong with it.
@@ -96,6 +97,7 @@ fn read_keys(s: &mut Section) -> Entry {
         no_new_privileges: s.take("no_new_privileges", |node| Ok(node.boolean()?.value)),
         limits: s.take("limits", limits::read),
         rules: rules::read_keys(s),
+        account: s.take("account", |node| Ok(node.boolean()?.value)),
         written: Written::new(),
         has_unknown: false,
     }

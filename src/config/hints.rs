@@ -289,7 +289,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("oom_score_adj", Later("the out-of-memory score")),
     ("stdio", Later("pipes and terminals in place of the socket")),
     ("newline", Later("changing line ends")),
-    ("control", Later("a control socket")),
+    ("control_socket", Is("control", "")),
 ];
 
 /// What to say about a key that `part` does not have.
@@ -432,7 +432,7 @@ mod tests {
             (
                 "colour",
                 Part::Server,
-                "[server] takes include, log, log_address, log_format, max_connections, max_worker_connections or worker_user",
+                "[server] takes control, include, log, log_address, log_format, max_connections, max_worker_connections or worker_user",
             ),
         ];
         for (name, part, expected) in hints {

@@ -21,6 +21,8 @@ const NOBODY_ID: u32 = 65534;
 
 /// The worker's user, and its id where the system has no such user.
 const WORKER: &str = "oxinetd";
+/// The group of those who may look.
+const VIEWERS: &str = "oxinetd";
 const WORKER_ID: u32 = 65533;
 
 /// What a service says about whom it runs as.
@@ -236,6 +238,12 @@ impl<'h> Identities<'h> {
         let ask = || user::groups_of(&identity.user, identity.gid);
         self.groups_of.entry(key).or_insert_with(ask).clone()
     }
+}
+
+/// The group whose members may look through the control socket. One that does not exist, or cannot
+/// be asked for, has no members.
+pub(super) fn viewers() -> Option<u32> {
+    user::group_by_name(VIEWERS).ok().flatten()
 }
 
 fn identity(user: User, groups: Vec<u32>) -> Identity {

@@ -154,6 +154,14 @@ pub const KEYS: &[Key] = &[
          begin with a dot are read, in the order of their names. They may contain [service.NAME] sections only.",
     ),
     server(
+        "control",
+        "an absolute path, or \"none\"",
+        "\"/run/oxinetd/control\"; for others than root in their own run-time directory",
+        r#"control = "/run/oxinetd/control""#,
+        "The Unix socket through which the commands reach the server (status, reload, ban and so on), or \"none\" to do \
+         without. Root and the server's own user may do everything, members of the group oxinetd may look.",
+    ),
+    server(
         "log",
         "\"stderr\", \"syslog\" or \"file:/PATH\"",
         "\"stderr\"",
@@ -371,6 +379,14 @@ pub const KEYS: &[Key] = &[
         r#"stderr = "log""#,
         "Where the program's standard error goes: to the client, line by line to oxinetd's log, nowhere, or to the \
          end of a file.",
+    ),
+    program(
+        "account",
+        "true or false",
+        "false",
+        "account = true",
+        "Whether the log tells how many bytes a TCP connection received and sent. The kernel is asked when the \
+         connection is gone, and may have forgotten when many end at once. Built-in services count always.",
     ),
     program(
         "user",

@@ -67,7 +67,7 @@ const UNIX_PREFIXES: [(&str, Transport); 3] = [
 
 /// The longest Unix address in bytes: sun_path of unix(7) has 108, one of them for the zero byte
 /// that ends a path or begins an abstract name.
-const LONGEST_UNIX: usize = 107;
+pub(super) const LONGEST_UNIX: usize = 107;
 
 /// Reads a port that was written as a number.
 pub(super) fn port_number(port: Located<i64>) -> Result<Located<Wanted>, Mistakes> {

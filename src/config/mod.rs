@@ -250,6 +250,8 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
             .max_worker_connections
             .unwrap_or(DEFAULT_MAX_WORKER_CONNECTIONS),
         worker: resolver.keep(worker).flatten(),
+        control: server.control.clone(),
+        viewers: identity::viewers(),
     };
     let (identities, mut warnings) = resolver.identities.take();
     resolver.warnings.append(&mut warnings);

@@ -10,7 +10,7 @@ use super::identity::Identities;
 use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
 use super::rule_book::{Intake, RuleBook};
-use crate::table::{Action, Endpoint, Pass, Service, Stderr};
+use crate::table::{Action, Endpoint, Pass, Service, Stderr, Transport};
 use std::path::Path;
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
@@ -84,6 +84,7 @@ impl<'h> Resolver<'h> {
             Some(_) => NO_TRANSFER,
             None => self.transfer(entry),
         };
+        let account = self.account(entry, transfer.wait);
         let max_connections = self.max_connections(entry);
         let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
         let (action, unavailable) = match &entry.builtin {
@@ -112,7 +113,29 @@ impl<'h> Resolver<'h> {
             stderr: transfer.stderr,
             max_connections,
             rules,
+            account,
         })
+    }
+
+    /// Whether bytes are counted: where we have a TCP connection to give away.
+    fn account(&mut self, entry: &Entry, wait: bool) -> bool {
+        let mut listeners = entry.listen.iter().flatten();
+        let has_tcp = listeners.any(|wanted| wanted.value.transport == Transport::Tcp);
+        let is_possible = has_tcp && !wait && !entry.has("builtin");
+        let place = entry
+            .place_of("account")
+            .filter(|_| entry.account == Some(true));
+        if let Some(place) = place.filter(|_| !is_possible && entry.has("command")) {
+            let message = match wait {
+                true => {
+                    "account cannot be kept: the program is given the socket and takes its clients itself"
+                }
+                false => "account counts the bytes of TCP connections, and this service has none",
+            };
+            self.mistakes
+                .push(Mistake::new(message).at(place).help("leave it out"));
+        }
+        is_possible && entry.account.or(self.defaults.account).unwrap_or(false)
     }
 
     fn max_connections(&self, entry: &Entry) -> u32 {
@@ -162,8 +185,10 @@ impl<'h> Resolver<'h> {
                 let mistake =
                     Mistake::new(format!("{} means nothing to a built-in service", key.name))
                         .at(place);
-                self.mistakes
-                    .push(mistake.help("leave it out: it is for services with a command"));
+                self.mistakes.push(mistake.help(match key.name {
+                    "account" => "leave it out: built-in services count always",
+                    _ => "leave it out: it is for services with a command",
+                }));
             }
         }
     }

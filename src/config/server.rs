@@ -4,12 +4,13 @@ use super::entry::{max_connections, name_or_id};
 use super::mistake::{Located, Mistake, Mistakes, all};
 use super::reader::Section;
 use super::value::{self, NameOrId};
-use crate::table::{LogAddress, LogFormat, LogSink};
+use crate::table::{Control, LogAddress, LogFormat, LogSink};
 
 /// The keys that were written, and what they say.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerEntry {
     pub(super) include: Option<Vec<Located<String>>>,
+    pub(super) control: Option<Control>,
     pub(super) log: Option<LogSink>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_address: Option<LogAddress>,
@@ -32,6 +33,7 @@ pub(super) fn read_keys(s: &mut Section) -> ServerEntry {
                 .into_iter()
                 .map(|node| value::without_nul(&node.string()?)))
         }),
+        control: s.take("control", |node| value::control(&node.string()?)),
         log: s.take("log", |node| value::log_sink(&node.string()?)),
         log_format: s.take("log_format", |node| value::log_format(&node.string()?)),
         log_address: s.take("log_address", |node| value::log_address(&node.string()?)),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::table::{
-    Acl, AclEntry, Hours, List, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts, Rules,
-    SourcePrefix, Span, Stderr, WhenFull, Who,
+    Acl, AclEntry, Control, Hours, List, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts,
+    Rules, SourcePrefix, Span, Stderr, WhenFull, Who,
 };
 use std::collections::BTreeMap;
 
@@ -600,4 +600,45 @@ fn a_list_that_anyone_may_write_is_a_mistake() {
         ["anyone may write this file (mode 0666)"]
     );
     assert_eq!(found(0o644).unwrap().table.acls.len(), 1);
+}
+
+#[test]
+fn the_control_socket_is_unsaid_or_off_or_somewhere() {
+    let control = |line: &str| {
+        let text = format!("[server]\n{line}\n[service.x]\nlisten = 7\n{ECHO}");
+        table(&text).server.control
+    };
+    assert_eq!(control(""), None);
+    assert_eq!(control("control = \"none\""), Some(Control::Off));
+    assert_eq!(
+        control("control = \"/run/x\""),
+        Some(Control::At("/run/x".into()))
+    );
+}
+
+#[test]
+fn bytes_are_counted_where_a_tcp_connection_is_given_away() {
+    assert!(service("account = true").account);
+    assert!(!service("").account);
+    let table = table(
+        r#"
+        [defaults]
+        account = true
+        [service.tcp]
+        listen = [7, "unix:@x"]
+        command = ["/bin/sh"]
+        [service.unix]
+        listen = "unix:@y"
+        command = ["/bin/sh"]
+        [service.wait]
+        listen = 8
+        command = ["/bin/sh"]
+        wait = true
+        [service.echo]
+        listen = 9
+        builtin = "echo"
+    "#,
+    );
+    let counted = table.services.iter().map(|service| service.account);
+    assert!(counted.eq([true, false, false, false]));
 }

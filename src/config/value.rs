@@ -1,8 +1,9 @@
 //! Values that are written as text: choices, paths, modes, sizes, durations, names of variables.
 
+use super::listen::LONGEST_UNIX;
 use super::mistake::{Located, Mistake, Mistakes};
 use super::words::{one_of, quoted, similar};
-use crate::table::{Builtin, LogAddress, LogFormat, LogSink, Pass, Stderr, WhenFull};
+use crate::table::{Builtin, Control, LogAddress, LogFormat, LogSink, Pass, Stderr, WhenFull};
 
 type Text = Located<String>;
 
@@ -75,6 +76,37 @@ pub(super) fn log_address(text: &Text) -> Result<LogAddress, Mistakes> {
         ("none", LogAddress::None),
     ];
     Ok(choice(text, &choices)?)
+}
+
+/// Where commands reach the server.
+pub(super) fn control(text: &Text) -> Result<Control, Mistakes> {
+    if text.value == "none" {
+        return Ok(Control::Off);
+    }
+    let (value, shown) = (text.value.as_str(), quoted(&text.value));
+    let (message, help) = match () {
+        () if value.starts_with("unix:") || value.starts_with('@') => (
+            format!("{shown} is not a path"),
+            "write the path of the socket alone, \"/run/oxinetd/control\"",
+        ),
+        () if !value.starts_with('/') => (
+            format!("{shown} is not an absolute path"),
+            "write the whole path, beginning with /, or \"none\" for no control socket",
+        ),
+        () if value.ends_with('/') => (
+            format!("{shown} is a directory"),
+            "the socket needs a name in it, \"/run/oxinetd/control\"",
+        ),
+        () if value.len() > LONGEST_UNIX => (
+            format!(
+                "the path of a socket has at most {LONGEST_UNIX} bytes, this one {}",
+                value.len()
+            ),
+            "the kernel's limit, see unix(7): choose a shorter one",
+        ),
+        () => return Ok(Control::At(without_nul(text)?.value)),
+    };
+    Err(Mistake::new(message).at(&text.place).help(help).into())
 }
 
 pub(super) fn log_sink(text: &Text) -> Result<LogSink, Mistakes> {

@@ -53,6 +53,19 @@ pub struct Server {
     pub max_worker_connections: u32,
     /// Whom the worker becomes; `None` when we have no right to change users.
     pub worker: Option<Identity>,
+    /// Where commands reach the server; `None` where nothing is written.
+    pub control: Option<Control>,
+    /// Group id of those who may look through the control socket, where there is such a group.
+    pub viewers: Option<u32>,
+}
+
+/// `[server] control`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// Nowhere: `"none"`.
+    Off,
+    /// A Unix socket at this absolute path.
+    At(String),
 }
 
 /// `[server] log`.

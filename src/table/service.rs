@@ -30,6 +30,8 @@ pub struct Service {
     pub max_connections: u32,
     /// Who gets in: index into [`super::Table::rules`].
     pub rules: u32,
+    /// Whether bytes are counted on the TCP connections that are given to the program.
+    pub account: bool,
 }
 
 /// What answers a client.
