@@ -13,6 +13,7 @@ mod address;
 mod bindable;
 mod command_line;
 mod document;
+mod draft;
 mod entry;
 mod explain;
 mod file;
@@ -50,6 +51,7 @@ mod who_meant;
 mod words;
 
 pub use command_line::{CommandLine, for_command_line};
+pub use draft::{Draft, Replacement, load_draft};
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
@@ -57,6 +59,7 @@ pub use words::similar;
 
 use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
+use file::Opened;
 use overlap::Claim;
 use resolve::Resolver;
 use server::ServerEntry;
@@ -82,7 +85,14 @@ pub struct Loaded {
 
 /// Reads and resolves a table with its includes, or says everything that is wrong with it.
 pub fn load(path: &Path, host: &Host) -> Result<Loaded, Mistakes> {
-    let files = Files::read(path, host)?;
+    load_with(path, host, &mut |path, order| file::read(path, order, host))
+}
+
+/// Opens a file that has this rank.
+type Open<'o> = dyn FnMut(&Path, u32) -> Result<Opened, Mistakes> + 'o;
+
+fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistakes> {
+    let files = Files::read(path, open)?;
     let mut mistakes = files.mistakes;
     let mut warnings = files.warnings;
     let services = merge(files.services, &mut mistakes);
@@ -117,8 +127,8 @@ struct Files {
 }
 
 impl Files {
-    fn read(path: &Path, host: &Host) -> Result<Files, Mistakes> {
-        let opened = file::read(path, 0, host)?;
+    fn read(path: &Path, open: &mut Open) -> Result<Files, Mistakes> {
+        let opened = open(path, 0)?;
         let mut main = document::read(&opened.source, Role::Main);
         let services = main
             .services
@@ -134,18 +144,18 @@ impl Files {
             main,
         };
         files.mistakes.append(&mut files.main.mistakes);
-        files.include(path, opened.inode, host);
+        files.include(path, opened.inode, open);
         Ok(files)
     }
 
-    fn include(&mut self, path: &Path, main: (u64, u64), host: &Host) {
+    fn include(&mut self, path: &Path, main: (u64, u64), open: &mut Open) {
         let base = directory(path);
         let mut seen = vec![main];
         for pattern in self.main.server.include.clone().unwrap_or_default() {
             match include::expand(&pattern, base) {
                 Ok(paths) => paths
                     .iter()
-                    .for_each(|path| self.add(path, host, &mut seen)),
+                    .for_each(|path| self.add(path, open, &mut seen)),
                 Err(mistake) if mistake.is_warning() => self.warnings.push(mistake),
                 Err(mistake) => self.mistakes.push(mistake),
             }
@@ -153,8 +163,8 @@ impl Files {
     }
 
     /// Reads an included file, unless it was read before: patterns may overlap.
-    fn add(&mut self, path: &Path, host: &Host, seen: &mut Vec<(u64, u64)>) {
-        let opened = match file::read(path, seen.len() as u32, host) {
+    fn add(&mut self, path: &Path, open: &mut Open, seen: &mut Vec<(u64, u64)>) {
+        let opened = match open(path, seen.len() as u32) {
             Ok(opened) if seen.contains(&opened.inode) => return,
             Ok(opened) => opened,
             Err(mistakes) => return self.mistakes.extend(mistakes.0),
