@@ -182,6 +182,8 @@ pub enum Value<'a> {
     Number(u64),
     /// Seconds.
     Seconds(Duration),
+    /// A client: whoever shows it decides how much of its address.
+    Peer(Peer),
     /// Text.
     Text(&'a dyn fmt::Display),
 }
@@ -478,7 +480,7 @@ type Show<'s> = &'s mut dyn FnMut(&'static str, Value<'_>);
 fn show_session(session: &Session, pid: Option<i32>, show: Show, more: impl FnOnce(Show)) {
     show("service", Value::Text(&session.service));
     if let Some(peer) = &session.peer {
-        show("peer", Value::Text(peer));
+        show("peer", Value::Peer(*peer));
     }
     if let Some(pid) = pid {
         show("pid", Value::Number(pid as u64));

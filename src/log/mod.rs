@@ -4,11 +4,20 @@
 //! reader does not take is kept up to [`BACKLOG`], then dropped and counted, and the count is told
 //! when the reader takes lines again. A log that cannot be written is nobody's reason to stop.
 
+mod address;
+mod json;
 mod render;
 mod sink;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use json::line as json;
 
 use crate::event::Event;
-use crate::table::{LogFormat, LogSink};
+use crate::table::{LogAddress, LogFormat, LogSink};
+use render::Renderer;
 use sink::{Sink, Wrote};
 use std::os::fd::BorrowedFd;
 
@@ -19,7 +28,7 @@ pub const BACKLOG: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Log {
     sink: Sink,
-    format: LogFormat,
+    renderer: Renderer,
     pending: Vec<u8>,
     dropped: u64,
 }
@@ -29,16 +38,21 @@ impl Log {
     pub fn on_stderr() -> Log {
         Log {
             sink: Sink::stderr(),
-            format: LogFormat::Text,
+            renderer: Renderer::new(),
             pending: Vec::new(),
             dropped: 0,
         }
     }
 
     /// Puts the table's wishes in force. When a file cannot be opened the log stays where it was.
-    pub fn configure(&mut self, sink: &LogSink, format: LogFormat) -> std::io::Result<()> {
+    pub fn configure(
+        &mut self,
+        sink: &LogSink,
+        format: LogFormat,
+        address: LogAddress,
+    ) -> std::io::Result<()> {
         self.flush();
-        self.format = format;
+        (self.renderer.format, self.renderer.address) = (format, address);
         self.sink.change(sink)
     }
 
@@ -60,14 +74,12 @@ impl Log {
         if self.dropped > 0 {
             let text = format!("{} log lines were lost: the log was not read", self.dropped);
             self.dropped = 0;
-            render::line(
-                &mut self.pending,
-                &Event::Warning { text: &text },
-                self.format,
-                self.sink.style(),
-            );
+            let event = Event::Warning { text: &text };
+            self.renderer
+                .line(&mut self.pending, &event, self.sink.style());
         }
-        render::line(&mut self.pending, event, self.format, self.sink.style());
+        self.renderer
+            .line(&mut self.pending, event, self.sink.style());
     }
 
     /// Writes what can be written without waiting. Returns whether something is left.

@@ -1,15 +1,14 @@
-//! One event as one line: text for people, JSON for programs, from the same fields.
+//! One event as one line, as the table wishes it: text for people, JSON for programs, from the same
+//! fields.
 //!
-//! A line holds printable ASCII only, whatever clients and programs put into it, and is at most
-//! [`LONGEST`] bytes plus the escapes.
+//! A line holds printable ASCII only, whatever clients and programs put into it. Only what the
+//! administrator wrote himself (mistakes, remarks) is shown in his letters, and over several lines.
 
-use crate::event::{Event, Value};
-use crate::table::LogFormat;
-use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Characters of a value that are shown.
-const LONGEST: usize = 1024;
+use super::{json, text};
+use crate::event::{Event, Severity};
+use crate::sys::time::{Clock, LocalTime, Moment};
+use crate::table::{LogAddress, LogFormat};
+use std::io::Write;
 
 /// What a sink wants in front of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,196 +19,192 @@ pub(super) enum Style {
     Priority,
     /// Local date and time.
     Stamped,
+    /// What local daemons write to /dev/log (RFC 3164 without the host): priority, date and time,
+    /// our name and process id.
+    Syslog,
 }
 
-/// Appends the event's line.
-pub(super) fn line(out: &mut Vec<u8>, event: &Event, format: LogFormat, style: Style) {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = match format {
-        LogFormat::Text => text_line(&mut text, event, style),
-        LogFormat::Json => json_line(&mut text, event),
-    };
-    out.extend_from_slice(text.as_bytes());
+/// The facility `daemon` of syslog(3), in its place above the severity.
+const DAEMON: u8 = 3 << 3;
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Writes lines.
+#[derive(Debug)]
+pub(super) struct Renderer {
+    pub(super) format: LogFormat,
+    pub(super) address: LogAddress,
+    clock: Clock,
+    stamp: Stamp,
 }
 
-fn text_line(out: &mut String, event: &Event, style: Style) -> fmt::Result {
-    let lines = match event.sentence() {
-        Some(sentence) => sentence,
-        None => event.name().to_owned(),
-    };
-    // Only mistakes have more than one line: the place, the source line, the help.
-    for (index, line) in lines.lines().enumerate() {
-        if index > 0 {
-            out.push('\n');
+/// A second as text, which serves for all lines of that second.
+#[derive(Debug)]
+struct Stamp {
+    style: Style,
+    unix: i64,
+    text: Vec<u8>,
+}
+
+impl Renderer {
+    /// Text with whole addresses.
+    pub(super) fn new() -> Renderer {
+        Renderer {
+            format: LogFormat::Text,
+            address: LogAddress::Full,
+            clock: Clock::new(),
+            stamp: Stamp {
+                style: Style::Plain,
+                unix: 0,
+                text: Vec::new(),
+            },
         }
-        match style {
-            Style::Plain => {}
-            Style::Priority => write!(out, "<{}>", event.severity() as u8)?,
-            Style::Stamped => write!(out, "{} ", crate::sys::time::stamp(now()))?,
-        }
-        out.extend(line.chars().map(printable));
     }
-    let mut result = Ok(());
-    event.fields(false, &mut |key, value| {
-        result = result.and_then(|()| field(out, key, value));
-    });
-    result?;
-    out.push('\n');
-    Ok(())
-}
 
-fn field(out: &mut String, key: &str, value: Value) -> fmt::Result {
-    write!(out, " {key}=")?;
-    match value {
-        Value::Number(number) => write!(out, "{number}"),
-        Value::Seconds(time) => write!(out, "{:.3}", time.as_secs_f64()),
-        Value::Text(text) => {
-            let text = text.to_string();
-            let is_word = !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-            if is_word {
-                out.write_str(&text)
-            } else {
-                quoted(out, &text)
+    /// Appends the event's line; a mistake or a remark may have several.
+    pub(super) fn line(&mut self, out: &mut Vec<u8>, event: &Event, style: Style) {
+        let severity = event.severity();
+        match self.format {
+            LogFormat::Text => {
+                self.refresh(style);
+                let stamp = &self.stamp;
+                text::line(out, event, self.address, |out| stamp.head(out, severity));
+            }
+            LogFormat::Json => {
+                // The object says when and how severe; only syslog insists on its own words.
+                if style == Style::Syslog {
+                    self.refresh(style);
+                    self.stamp.head(out, severity);
+                }
+                json::line(out, event, self.address);
             }
         }
     }
+
+    fn refresh(&mut self, style: Style) {
+        if matches!(style, Style::Stamped | Style::Syslog) {
+            let now = self.clock.now();
+            if (now.unix, style) == (self.stamp.unix, self.stamp.style) {
+                return;
+            }
+            self.stamp.set(now, style);
+        }
+        self.stamp.style = style;
+    }
 }
 
-/// In double quotes, everything but printable ASCII as `\xNN`, one for each byte.
-fn quoted(out: &mut String, text: &str) -> fmt::Result {
-    out.push('"');
-    for byte in text.bytes().take(LONGEST) {
-        match byte {
-            b'"' | b'\\' => write!(out, "\\{}", byte as char)?,
-            b' '..=b'~' => out.push(byte as char),
-            _ => write!(out, "\\x{byte:02x}")?,
+impl Stamp {
+    fn set(&mut self, now: Moment, style: Style) {
+        let LocalTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            ..
+        } = now.local;
+        self.unix = now.unix;
+        self.text.clear();
+        // Writing to a Vec cannot fail.
+        let _ = if style == Style::Syslog {
+            let month = MONTHS[usize::from(month) % 12];
+            let pid = std::process::id();
+            let text = &mut self.text;
+            write!(
+                text,
+                "{month} {day:2} {hour:02}:{minute:02}:{second:02} oxinetd[{pid}]: "
+            )
+        } else {
+            let month = month + 1;
+            write!(
+                self.text,
+                "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} "
+            )
+        };
+    }
+
+    fn head(&self, out: &mut Vec<u8>, severity: Severity) {
+        let severity = severity as u8;
+        let _ = match self.style {
+            Style::Plain | Style::Stamped => Ok(()),
+            Style::Priority => write!(out, "<{severity}>"),
+            Style::Syslog => write!(out, "<{}>", DAEMON | severity),
+        };
+        if matches!(self.style, Style::Stamped | Style::Syslog) {
+            out.extend_from_slice(&self.text);
         }
     }
-    if text.len() > LONGEST {
-        out.push_str("...");
-    }
-    out.push('"');
-    Ok(())
-}
-
-/// Sentences are ours and the administrator's; what is in them from the table may still be odd.
-fn printable(character: char) -> char {
-    if character.is_control() && character != '\t' {
-        '?'
-    } else {
-        character
-    }
-}
-
-fn json_line(out: &mut String, event: &Event) -> fmt::Result {
-    let mut object = serde_json::Map::new();
-    object.insert("time".into(), now().as_secs_f64().into());
-    object.insert("event".into(), event.name().into());
-    object.insert(
-        "severity".into(),
-        format!("{:?}", event.severity()).to_lowercase().into(),
-    );
-    if let Some(sentence) = event.sentence() {
-        object.insert("message".into(), sentence.into());
-    }
-    event.fields(true, &mut |key, value| {
-        let value = match value {
-            Value::Number(number) => number.into(),
-            Value::Seconds(time) => time.as_secs_f64().into(),
-            Value::Text(text) => text.to_string().into(),
-        };
-        object.insert(key.into(), value);
-    });
-    writeln!(out, "{}", serde_json::Value::Object(object))
-}
-
-fn now() -> std::time::Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ConnectionId, Session};
-    use crate::sys::socket::Peer;
 
-    fn text(event: &Event) -> String {
+    fn line(style: Style, format: LogFormat) -> String {
+        let mut renderer = Renderer::new();
+        renderer.format = format;
         let mut out = Vec::new();
-        line(&mut out, event, LogFormat::Text, Style::Plain);
+        renderer.line(&mut out, &Event::Warning { text: "odd" }, style);
         String::from_utf8(out).unwrap()
     }
 
-    #[test]
-    fn an_event_is_its_name_and_its_fields() {
-        let peer = Some(Peer::Inet("127.0.0.1:4000".parse().unwrap()));
-        let session = Session {
-            service: "cat",
-            id: ConnectionId {
-                worker: 0,
-                number: 7,
-            },
-            peer,
-        };
-        let event = Event::Started { session, pid: 99 };
-        assert_eq!(
-            text(&event),
-            "start service=cat peer=127.0.0.1:4000 pid=99 id=7\n"
-        );
-    }
-
-    #[test]
-    fn what_a_program_wrote_cannot_forge_lines_or_drive_terminals() {
-        let id = ConnectionId {
-            worker: 1,
-            number: 7,
-        };
-        let event = Event::StderrLine {
-            service: "cat",
-            id,
-            text: "a \"b\"\n\x1b[31mé",
-        };
-        assert_eq!(
-            text(&event),
-            "stderr service=cat id=1.7 line=\"a \\\"b\\\"\\x0a\\x1b[31m\\xc3\\xa9\"\n"
-        );
+    /// With every digit as 9.
+    fn shape(line: &str) -> String {
+        let nine = |c: char| if c.is_ascii_digit() { '9' } else { c };
+        line.chars().map(nine).collect()
     }
 
     #[test]
     fn systemd_is_told_the_priority() {
-        let mut out = Vec::new();
-        line(
-            &mut out,
-            &Event::Warning { text: "odd" },
-            LogFormat::Text,
-            Style::Priority,
-        );
-        assert_eq!(out, b"<4>warning: odd\n");
+        assert_eq!(line(Style::Priority, LogFormat::Text), "<4>warning: odd\n");
     }
 
     #[test]
-    fn json_has_the_same_fields() {
-        let mut out = Vec::new();
-        line(
-            &mut out,
-            &Event::Ready {
-                services: 2,
-                listeners: 3,
-            },
-            LogFormat::Json,
-            Style::Plain,
-        );
-        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(value["event"], "ready");
-        assert_eq!(value["severity"], "notice");
+    fn a_file_has_date_and_time() {
         assert_eq!(
-            (value["services"].as_u64(), value["listeners"].as_u64()),
-            (Some(2), Some(3))
+            shape(&line(Style::Stamped, LogFormat::Text)),
+            "9999-99-99 99:99:99 warning: odd\n"
         );
+    }
+
+    #[test]
+    fn syslog_has_its_own_words_in_front_of_json_too() {
+        let moment = Moment {
+            unix: 1,
+            local: LocalTime {
+                year: 2026,
+                month: 1,
+                day: 3,
+                weekday: 2,
+                hour: 4,
+                minute: 5,
+                second: 6,
+            },
+        };
+        let mut stamp = Renderer::new().stamp;
+        stamp.set(moment, Style::Syslog);
+        let pid = std::process::id();
+        assert_eq!(
+            String::from_utf8(stamp.text).unwrap(),
+            format!("Feb  3 04:05:06 oxinetd[{pid}]: ")
+        );
+        let json = line(Style::Syslog, LogFormat::Json);
+        assert!(
+            json.starts_with("<28>") && json.contains("]: {\"time\":"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn each_line_of_a_mistake_has_its_head() {
+        let mut out = Vec::new();
+        let event = Event::Mistake {
+            text: "one\n  two é",
+        };
+        Renderer::new().line(&mut out, &event, Style::Priority);
+        assert_eq!(out, "<3>one\n<3>  two é\n".as_bytes());
     }
 }

@@ -16,6 +16,7 @@ const PIPE_BUF: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Sink {
     kind: LogSink,
+    style: Style,
     /// `None` for a standard error that could not be opened a second time.
     file: Option<OwnedFd>,
 }
@@ -53,6 +54,10 @@ impl Sink {
         };
         Sink {
             kind: LogSink::Stderr,
+            style: match std::env::var_os("JOURNAL_STREAM") {
+                Some(_) => Style::Priority,
+                None => Style::Plain,
+            },
             file: file.map(raise),
         }
     }
@@ -86,16 +91,13 @@ impl Sink {
             .open(path)?;
         Ok(Sink {
             kind: kind.clone(),
+            style: Style::Stamped,
             file: Some(raise(OwnedFd::from(file))),
         })
     }
 
     pub(super) fn style(&self) -> Style {
-        match self.kind {
-            LogSink::File(_) => Style::Stamped,
-            LogSink::Stderr if std::env::var_os("JOURNAL_STREAM").is_some() => Style::Priority,
-            LogSink::Stderr | LogSink::Syslog => Style::Plain,
-        }
+        self.style
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Wrote {

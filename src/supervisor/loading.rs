@@ -121,7 +121,7 @@ impl Supervisor {
         match loader::read(answer) {
             Ok(Answer::Table { table, warnings }) => {
                 // They belong into the log that the table asks for, in its form.
-                self.configure_log(&table.server.log, table.server.log_format);
+                self.configure_log(&table.server);
                 self.remark(warnings);
                 self.apply(*table);
             }

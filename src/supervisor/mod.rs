@@ -35,7 +35,7 @@ use crate::sys::queue::Diag;
 use crate::sys::signal::{Mail, Mailbox};
 use crate::sys::spawn::Spawner;
 use crate::sys::{Errno, fd};
-use crate::table::{LogSink, ServiceId};
+use crate::table::{Server, ServiceId};
 use children::{Children, SessionFacts};
 use link::Link;
 use listeners::Listeners;
@@ -200,10 +200,16 @@ impl Supervisor {
         }
     }
 
-    fn configure_log(&mut self, sink: &LogSink, format: crate::table::LogFormat) {
+    fn configure_log(&mut self, server: &Server) {
         self.stop_polling_log();
-        if let Err(error) = self.log.configure(sink, format) {
-            let text = format!("the log stays where it is: cannot open {sink:?}: {error}");
+        let Server {
+            log,
+            log_format,
+            log_address,
+            ..
+        } = server;
+        if let Err(error) = self.log.configure(log, *log_format, *log_address) {
+            let text = format!("the log stays where it is: cannot open {log:?}: {error}");
             self.observe(&Event::Warning { text: &text });
         }
     }

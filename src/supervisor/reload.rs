@@ -35,7 +35,7 @@ impl Supervisor {
             services,
             ..
         } = table;
-        self.configure_log(&server.log, server.log_format);
+        self.configure_log(&server);
         self.admission.set_limit(server.max_connections);
         self.link
             .configure(server.worker, server.max_worker_connections);

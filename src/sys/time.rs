@@ -108,23 +108,6 @@ pub fn local_time(unix: i64) -> LocalTime {
     }
 }
 
-/// A moment as `2026-11-20 11:03:58`, local.
-pub fn stamp(unix: std::time::Duration) -> String {
-    let LocalTime {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        ..
-    } = local_time(unix.as_secs() as i64);
-    format!(
-        "{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02}",
-        month + 1
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
