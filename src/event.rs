@@ -168,6 +168,8 @@ pub enum Event<'a> {
     Remark { text: &'a str },
     /// Something in the table, or in how we were started, that is not quite right.
     Warning { text: &'a str },
+    /// Somebody may not use the control socket; so many since the last such event.
+    CallersRefused { uid: u32, pid: i32, callers: u64 },
     /// We were asked to stop.
     Stopping { live: usize },
     /// What one service did in all its time.
@@ -217,6 +219,7 @@ impl Event<'_> {
             Event::ReloadRefused { .. } => "reload-refused",
             Event::Mistake { .. } => "mistake",
             Event::Remark { .. } | Event::Warning { .. } => "warning",
+            Event::CallersRefused { .. } => "callers-refused",
             Event::Stopping { .. } => "stopping",
             Event::Totals { .. } => "totals",
             Event::Stopped => "stopped",
@@ -239,6 +242,7 @@ impl Event<'_> {
             Event::WorkerDied { .. }
             | Event::Warning { .. }
             | Event::Remark { .. }
+            | Event::CallersRefused { .. }
             | Event::StderrDropped { .. } => Severity::Warning,
             Event::Accepted { .. } | Event::Aborted { .. } | Event::Cloned { .. } => Severity::Info,
             Event::Started { .. }
@@ -464,6 +468,11 @@ impl Event<'_> {
                 show("changed", Value::Number(*changed as u64));
                 show("removed", Value::Number(*removed as u64));
                 show("kept", Value::Number(*kept as u64));
+            }
+            Event::CallersRefused { uid, pid, callers } => {
+                show("uid", Value::Number(u64::from(*uid)));
+                show("pid", Value::Number(*pid as u64));
+                show("callers", Value::Number(*callers));
             }
             Event::Stopping { live } => show("live", Value::Number(*live as u64)),
             Event::Totals { service, tally } => {

@@ -37,7 +37,7 @@ pub mod builtin;
 /// Mechanism: a service and a connection to a running program.
 pub mod launch;
 
-/// The words between supervisor and worker.
+/// The words between commands, supervisor and worker.
 pub mod control;
 
 /// Events as lines, and where the lines go.

@@ -219,11 +219,14 @@ fn descriptor(arguments: &str) -> &str {
     end.map_or(rest.trim_end_matches('>'), |end| &rest[..end])
 }
 
-/// Signals, our eventfd, files (a memory file's name begins so too), and what we have made.
+/// Signals, our eventfd, files (a memory file's name begins so too), what we have made, what the kernel
+/// tells of sockets, and the control socket: those who may command are no clients.
 fn is_ours(descriptor: &str, own: &HashSet<&str>) -> bool {
     descriptor.starts_with('/')
         || ["anon_inode:[signalfd]", "anon_inode:[eventfd]"].contains(&descriptor)
         || own.contains(descriptor)
+        || descriptor.starts_with("NETLINK:[SOCK_DIAG:")
+        || descriptor.starts_with("UNIX-STREAM:[") && descriptor.ends_with("/control\"]")
 }
 
 /// A receive of no bytes asks only whether, and from whom, something is there.

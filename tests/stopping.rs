@@ -282,7 +282,8 @@ fn the_ready_descriptor_gets_one_newline_after_all_listen() {
     // The first descriptor that is free in sh, as a service manager would choose it.
     let table = "[service.a]\nlisten = \"127.0.0.1:0\"\ncommand = [\"/bin/cat\"]\n";
     let path = directory.file("services.toml", table);
-    let script = format!("exec {OXINETD} serve --config {path} --ready-fd 7 7>&1 >/dev/null");
+    let script =
+        format!("exec {OXINETD} serve --config {path} --control none --ready-fd 7 7>&1 >/dev/null");
     let mut child = std::process::Command::new("/bin/sh");
     child
         .args(["-c", &script])

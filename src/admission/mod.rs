@@ -58,6 +58,11 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         self.all.limit = limit;
     }
 
+    /// The limit over all services.
+    pub fn limit(&self) -> u32 {
+        self.all.limit
+    }
+
     /// Sets a service's limit, and makes it known. Lowering it ends nothing, likewise.
     pub fn set_service(&mut self, service: K, limit: u32) {
         self.services.entry(service).or_default().limit = limit;

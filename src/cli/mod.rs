@@ -5,8 +5,13 @@
 //! permitted, 78 a table with mistakes.
 
 mod check;
+mod client;
+mod grid;
+mod list;
+mod moments;
 mod run;
 mod serve;
+mod status;
 mod wrap;
 
 use crate::{config, worker};
@@ -45,6 +50,8 @@ enum Command {
     Check(check::Check),
     Wrap(wrap::Wrap),
     Run(run::Run),
+    Status(status::Status),
+    List(list::List),
 }
 
 /// Does what the command line says.
@@ -72,6 +79,8 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Check(command) => command.run(),
             Command::Wrap(command) => command.run(),
             Command::Run(command) => command.run(),
+            Command::Status(command) => command.run(),
+            Command::List(command) => command.run(),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.

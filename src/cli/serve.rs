@@ -1,7 +1,9 @@
 //! `oxinetd serve`: the daemon, in the foreground.
 
 use super::DEFAULT_TABLE;
+use crate::control::{Place, VIEWERS};
 use crate::supervisor::{Options, Source, serve};
+use crate::sys::user::group_by_name;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +25,10 @@ pub(super) struct Serve {
     /// before they are ended. Without it they are left alone.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     drain_timeout: Option<Duration>,
+    /// The control socket for the other commands, or none. Another server's is never taken: then
+    /// this one ends with 75.
+    #[arg(long, value_name = "PATH")]
+    control: Option<Place>,
 }
 
 impl Serve {
@@ -32,6 +38,8 @@ impl Serve {
         let mut options = Options::new(Source::File(config));
         options.ready_fd = self.ready_fd;
         options.drain_timeout = self.drain_timeout;
+        options.control = self.control.map(Place::absolute);
+        options.viewers = group_by_name(VIEWERS).ok().flatten();
         serve(options).into()
     }
 }

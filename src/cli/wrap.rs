@@ -2,6 +2,7 @@
 
 use super::{CONFIG, USAGE};
 use crate::config::{self, CommandLine, Host};
+use crate::control::Place;
 use crate::supervisor::{Options, Source, serve};
 use clap::Args;
 use std::io::Write;
@@ -36,6 +37,9 @@ pub(super) struct Wrap {
     /// Write a newline to this descriptor when the service listens.
     #[arg(long, value_name = "N")]
     ready_fd: Option<i32>,
+    /// Make a control socket here, for the other commands.
+    #[arg(long, value_name = "PATH")]
+    control: Option<Place>,
     /// The program and its arguments. A name without a slash is looked for in PATH.
     #[arg(
         trailing_var_arg = true,
@@ -82,6 +86,7 @@ impl Wrap {
         let mut options = Options::new(Source::Table(Some(Box::new(loaded.table))));
         options.ready_fd = self.ready_fd;
         options.drain_timeout = self.drain_timeout;
+        options.control = Some(self.control.map_or(Place::Nowhere, Place::absolute));
         serve(options).into()
     }
 }

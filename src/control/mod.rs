@@ -1,12 +1,24 @@
-//! The words between supervisor and worker: fixed-size records over a SOCK_SEQPACKET pair.
+//! The words between commands, supervisor and worker.
+//!
+//! Commands send a [`Request`] over the control socket and are answered in lines (see `answer`).
+//! Between supervisor and worker go fixed-size records over a SOCK_SEQPACKET pair.
 //!
 //! [`Order`]s go to the worker, one a message, a listener's descriptor with it where needed.
 //! [`Report`]s come back, up to [`BATCH`] a message. Both are bytes of a fixed length with every
 //! field checked on arrival: a worker that was taken over can say wrong things, never crash us.
 
+mod answer;
+mod place;
 mod record;
+mod request;
 
+pub use answer::{
+    Counters, Failed, Kind, LastFailure, NotBound, ServerStatus, ServiceStatus, SessionStatus,
+    State,
+};
+pub use place::{Place, STANDARD_PLACE, VIEWERS};
 pub use record::{BATCH, LENGTH, Malformed};
+pub use request::{LONGEST, Request};
 
 use crate::sys::socket::Peer;
 use crate::table::{Builtin, Transport};

@@ -87,6 +87,32 @@ impl Link {
         self.given.get(&id).copied()
     }
 
+    /// The worker's process id, while one runs.
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.tie.as_ref().map(|tie| tie.pid)
+    }
+
+    /// Connections that the worker may have.
+    pub(super) fn limit(&self) -> u32 {
+        self.max_connections
+    }
+
+    /// The worker's sessions: number, service, client and beginning.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (u32, ServiceId, Peer, Instant)> + '_ {
+        let sessions = self.tie.iter().flat_map(|tie| &tie.sessions);
+        sessions.map(|(number, (service, peer, began))| (*number, *service, *peer, *began))
+    }
+
+    /// One of them, with its id.
+    pub(super) fn session(&self, number: u32) -> Option<(ConnectionId, ServiceId, Peer, Instant)> {
+        let (service, peer, began) = self.tie.as_ref()?.sessions.get(&number)?;
+        let id = ConnectionId {
+            worker: self.incarnation,
+            number: number.into(),
+        };
+        Some((id, *service, *peer, *began))
+    }
+
     /// Sessions that the worker has.
     pub(super) fn live(&self) -> usize {
         self.tie.as_ref().map_or(0, |tie| tie.sessions.len())

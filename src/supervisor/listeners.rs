@@ -3,6 +3,7 @@
 //! A listener is bound once and closed only when the table no longer names its address (or a `wait`
 //! program has spoilt it). Everything else is a change of [`State`].
 
+use super::control::Since;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::fd::set_nonblocking;
@@ -41,6 +42,8 @@ pub(super) struct Listener {
     pub(super) service: ServiceId,
     pub(super) endpoint: Endpoint,
     pub(super) state: State,
+    /// When it was bound, or could not be for the first time.
+    pub(super) since: Since,
     /// What it is really bound to: the endpoint's address with the port that the kernel chose.
     pub(super) bound: Address,
     socket: Option<OwnedFd>,
@@ -62,6 +65,7 @@ impl Listener {
             service,
             endpoint,
             state: State::NotBound,
+            since: Since::now(),
             bound,
             socket: None,
             blocks: false,
@@ -123,6 +127,7 @@ impl Listener {
         self.file = file_of(&self.bound);
         self.socket = Some(socket);
         self.state = State::Resting;
+        self.since = Since::now();
         self.retry = RETRY.0;
         self.told = None;
         Ok(())
@@ -133,6 +138,7 @@ impl Listener {
         self.remove_file();
         self.socket = None;
         self.state = State::NotBound;
+        self.since = Since::now();
     }
 
     /// Removes the file of a Unix socket if it is still ours.
@@ -158,6 +164,11 @@ impl Listener {
         let pause = self.retry;
         self.retry = (pause * 2).min(RETRY.1);
         pause
+    }
+
+    /// Why it could not be bound, as far as that was told.
+    pub(super) fn trouble(&self) -> Option<Errno> {
+        self.told
     }
 
     /// Whether this failure was not told yet.

@@ -6,9 +6,12 @@
 //!
 //! Each file beside this one is one of its subjects, with the part of [`Supervisor`] that acts on
 //! it: `take` accepts and launches, `reap` takes leave, `shortage` rests when resources run out,
-//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `stop` ends.
+//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `control`
+//! answers commands, `stop` ends.
 
 mod children;
+mod condition;
+mod control;
 mod link;
 mod listeners;
 mod loading;
@@ -37,6 +40,7 @@ use crate::sys::spawn::Spawner;
 use crate::sys::{Errno, fd};
 use crate::table::{Server, ServiceId};
 use children::{Children, SessionFacts};
+use control::{Control, Since};
 use link::Link;
 use listeners::Listeners;
 use loading::Loading;
@@ -73,6 +77,8 @@ pub struct Supervisor {
     shortage: Shortage,
     loading: Loading,
     link: Link,
+    control: Control,
+    began: Since,
     phase: Phase,
     next_connection: u64,
 }
@@ -88,6 +94,7 @@ impl Supervisor {
             }
             self.flush_log();
             let timeout = self.timers.next_after(Instant::now());
+            self.control.begin_turn();
             let ready: Vec<Ready> = self.poller.wait(timeout)?.collect();
             for ready in ready {
                 self.on_ready(ready);
@@ -109,6 +116,8 @@ impl Supervisor {
             Word::Stderr(number) => self.on_stderr(number),
             Word::Worker => self.on_worker(ready),
             Word::Log => {}
+            Word::Control => self.on_control(),
+            Word::Caller(number) => self.on_caller(number, ready),
         }
     }
 
@@ -135,6 +144,7 @@ impl Supervisor {
             Timer::StartWorker => self.start_worker(),
             Timer::Stop => self.stop_further(),
             Timer::Flush => {}
+            Timer::Callers => self.look_after_callers(now),
         }
     }
 
@@ -147,7 +157,7 @@ impl Supervisor {
     fn observe_service(&mut self, service: ServiceId, event: &Event) {
         self.log.write(event);
         if let Some(entry) = self.services.get_mut(service) {
-            entry.tally.observe(event);
+            entry.note(event);
         }
     }
 
@@ -168,6 +178,8 @@ impl Supervisor {
         let event = event(session);
         self.log.write(&event);
         entry.tally.observe(&event);
+        // Not `entry.note`: the event borrows the name.
+        entry.condition.note(&event, entry.tally.live, &entry.facts);
     }
 
     fn next_id(&mut self) -> ConnectionId {

@@ -7,15 +7,18 @@
 
 use super::Supervisor;
 use super::listeners::{self, Key, State};
-use crate::control::Order;
+use crate::control::{Order, Place};
 use crate::event::Event;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::socket::{self, BindError};
-use crate::table::{Action, Endpoint, ListenerId, Service, ServiceId, Table};
+use crate::table::{Action, Control, Endpoint, ListenerId, Service, ServiceId, Table};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
+
+/// Exit status when another server has the control socket (EX_TEMPFAIL).
+const ANOTHER_SERVES: u8 = 75;
 
 /// What a reload did, by service.
 #[derive(Debug, Default)]
@@ -36,6 +39,14 @@ impl Supervisor {
             ..
         } = table;
         self.configure_log(&server);
+        let place = match &server.control {
+            None => Place::Standard,
+            Some(Control::Off) => Place::Nowhere,
+            Some(Control::At(path)) => Place::At(path.into()),
+        };
+        if !self.open_control(place, server.viewers) {
+            return self.phase.never_served(ANOTHER_SERVES);
+        }
         self.admission.set_limit(server.max_connections);
         self.link
             .configure(server.worker, server.max_worker_connections);
@@ -143,7 +154,7 @@ impl Supervisor {
         }
         for id in known.into_values() {
             if let Some(entry) = self.services.get_mut(id).filter(|entry| !entry.retired) {
-                entry.retired = true;
+                entry.retire();
                 changes.removed += 1;
             }
         }
@@ -318,7 +329,7 @@ impl Supervisor {
         else {
             return;
         };
-        let address = listener.shown();
+        let (service, address) = (listener.service, listener.shown());
         match result {
             Ok(()) => {
                 let (transport, bound) = (listener.endpoint.transport, listener.bound.clone());
@@ -339,13 +350,16 @@ impl Supervisor {
                 let pause = listener.next_retry();
                 if !is_about_to_be_free && listener.is_news(error.errno) {
                     let BindError { call, errno } = error;
-                    self.observe(&Event::NotBound {
-                        service: &facts.name,
-                        address: &address,
-                        call,
-                        errno,
-                        advice,
-                    });
+                    self.observe_service(
+                        service,
+                        &Event::NotBound {
+                            service: &facts.name,
+                            address: &address,
+                            call,
+                            errno,
+                            advice,
+                        },
+                    );
                 }
                 self.look_later(id, pause);
             }

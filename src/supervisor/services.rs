@@ -3,7 +3,8 @@
 //! A service is the same across reloads as long as its name is. One that was removed stays until
 //! its last session has ended, so that counters and end records still have a name.
 
-use crate::event::Tally;
+use super::condition::Condition;
+use crate::event::{Event, Tally};
 use crate::launch::{self, Inherited};
 use crate::sys::spawn::Plan;
 use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     doubts: u32,
     /// Removed from the table.
     pub(super) retired: bool,
+    /// For those who ask.
+    pub(super) condition: Condition,
 }
 
 impl Entry {
@@ -40,15 +43,32 @@ impl Entry {
             backoff: BACKOFF.0,
             doubts: 0,
             retired: false,
+            condition: Condition::default(),
         }
+    }
+
+    /// Counts an event of this service, and keeps what is to be told of it.
+    pub(super) fn note(&mut self, event: &Event) {
+        self.tally.observe(event);
+        self.condition.note(event, self.tally.live, &self.facts);
     }
 
     /// Puts new facts in force.
     pub(super) fn renew(&mut self, facts: Rc<Service>) {
+        if self.retired || self.facts.enabled != facts.enabled {
+            self.condition.begin_anew();
+        }
+        self.condition.count(self.tally.live, &facts);
         self.facts = facts;
         self.plan = None;
         self.retired = false;
         self.backoff = BACKOFF.0;
+    }
+
+    /// The table has it no more.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+        self.condition.begin_anew();
     }
 
     /// How long to rest now; the next time twice as long.
@@ -91,6 +111,13 @@ impl Services {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ServiceId, &Entry)> {
         self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// The one of this name.
+    pub(super) fn find(&self, name: &str) -> Option<ServiceId> {
+        let mut all = self.entries.iter();
+        all.find(|(_, entry)| entry.facts.name == name)
+            .map(|(id, _)| *id)
     }
 
     /// By name, for a reload.

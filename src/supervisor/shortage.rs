@@ -36,6 +36,11 @@ impl Shortage {
         self.resting
     }
 
+    /// When the present trouble began; `None` when there is none.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// Keeps a connection until it can be launched.
     pub(super) fn keep(&mut self, waiting: Waiting) {
         self.waiting.push_back(waiting);

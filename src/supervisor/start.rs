@@ -1,8 +1,10 @@
 //! The beginning: put the process in order, then run the loop.
 
+use super::control::Since;
 use super::stop::Phase;
 use super::{Supervisor, TURN};
 use crate::admission::Admission;
+use crate::control::Place;
 use crate::event::{Event, words};
 use crate::launch::Inherited;
 use crate::log::Log;
@@ -28,6 +30,10 @@ pub struct Options {
     pub ready_fd: Option<RawFd>,
     /// How long programs may go on after a signal to stop; `None` leaves them alone.
     pub drain_timeout: Option<Duration>,
+    /// The group whose members may look at the server.
+    pub viewers: Option<u32>,
+    /// Where the control socket is to be, whatever the table says.
+    pub control: Option<Place>,
     pub(super) ready: Option<OwnedFd>,
     pub(super) is_init: bool,
 }
@@ -48,6 +54,8 @@ impl Options {
             source,
             ready_fd: None,
             drain_timeout: None,
+            viewers: None,
+            control: None,
             ready: None,
             is_init: false,
         }
@@ -126,6 +134,8 @@ impl Supervisor {
             shortage: Default::default(),
             loading: Default::default(),
             link: Default::default(),
+            control: Default::default(),
+            began: Since::now(),
             phase: Phase::Starting,
             next_connection: 0,
         };

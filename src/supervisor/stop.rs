@@ -106,6 +106,7 @@ impl Supervisor {
             step,
         };
         self.timers.set(now + time, Timer::Stop);
+        self.close_control();
         self.give_up_waiting();
         let all: Vec<ListenerId> = self.listeners.iter().map(|(id, _)| id).collect();
         for id in all {
@@ -171,6 +172,7 @@ impl Supervisor {
 
     /// The last words: what each service has done.
     pub(super) fn say_goodbye(&mut self) {
+        self.close_control();
         self.dismiss_worker();
         if self.phase == Phase::Over {
             let mut totals: Vec<_> = self

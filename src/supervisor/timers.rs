@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Stop,
     /// The log may be read again.
     Flush,
+    /// Callers of the control socket have had their time.
+    Callers,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +54,18 @@ impl Timers {
         if !self.moments.contains_key(&timer) {
             self.set(at, timer);
         }
+    }
+
+    /// Sets a timer unless it is set for an earlier moment.
+    pub(super) fn set_earlier(&mut self, at: Instant, timer: Timer) {
+        if self.moments.get(&timer).is_none_or(|before| at < *before) {
+            self.set(at, timer);
+        }
+    }
+
+    /// The moment that a timer is set for.
+    pub(super) fn moment(&self, timer: Timer) -> Option<Instant> {
+        self.moments.get(&timer).copied()
     }
 
     /// How long until the next; `None` when there is none.

@@ -19,6 +19,10 @@ pub(super) enum Word {
     Worker,
     /// The log has room.
     Log,
+    /// The control socket.
+    Control,
+    /// Somebody who has called it.
+    Caller(u32),
 }
 
 const SHIFT: u32 = 56;
@@ -33,6 +37,8 @@ impl From<Word> for u64 {
             Word::Stderr(number) => (4, number),
             Word::Worker => (5, 0),
             Word::Log => (6, 0),
+            Word::Control => (7, 0),
+            Word::Caller(number) => (8, number),
         };
         (kind << SHIFT) | u64::from(number)
     }
@@ -48,7 +54,9 @@ impl From<u64> for Word {
             3 => Word::Child(number as i32),
             4 => Word::Stderr(number),
             5 => Word::Worker,
-            _ => Word::Log,
+            6 => Word::Log,
+            7 => Word::Control,
+            _ => Word::Caller(number),
         }
     }
 }
@@ -68,6 +76,7 @@ mod tests {
         for word in words
             .into_iter()
             .chain([Word::Stderr(7), Word::Worker, Word::Log])
+            .chain([Word::Control, Word::Caller(9)])
         {
             assert_eq!(Word::from(u64::from(word)), word);
         }

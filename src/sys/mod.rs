@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod address;
+pub mod caller;
 pub mod confine;
 pub mod datagram;
 pub mod fd;
@@ -16,6 +17,7 @@ pub mod signal;
 pub mod socket;
 pub mod spawn;
 pub mod stream;
+pub mod terminal;
 pub mod time;
 pub mod user;
 pub mod wait;

@@ -165,6 +165,9 @@ impl Builder {
         let config = self.directory.file("services.toml", table);
         let mut words = self.wrapper.clone();
         words.extend([&self.program(), "serve", "--config", &config].map(String::from));
+        if !self.options.iter().any(|option| option == "--control") {
+            words.extend(["--control".into(), self.directory.join("control")]);
+        }
         words.append(&mut self.options);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(self.directory.path());

@@ -42,6 +42,9 @@ impl Daemon {
         let number = std::os::fd::AsRawFd::as_raw_fd(&writer).to_string();
         let mut command = oxinetd(&words[..1]);
         command.args(["--ready-fd", &number]).args(&words[1..]);
+        if words[0] == "serve" && !words.contains(&"--control") {
+            command.args(["--control", "none"]);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -188,6 +188,11 @@ impl Server {
         if !self.may_leave_programs {
             self.wait_for_programs();
         }
+        // A test may have stopped it, or have it speak elsewhere.
+        let is_stopping = self.log.count(|line| line.event() == "stopping") > 0;
+        if !is_stopping && std::path::Path::new(&self.directory.join("control")).exists() {
+            self.check_status(self.may_leave_programs);
+        }
         self.signal(Signal::SIGTERM);
         let status = wait_until(&mut self.child, Instant::now() + DEADLINE);
         let status = status.expect("the server does not end after SIGTERM");

@@ -1,0 +1,237 @@
+//! Talking to the running server: where it is, one question, its answer line by line.
+
+use crate::control::{Failed, Place, Request, STANDARD_PLACE, ServiceStatus};
+use crate::sys::user;
+use crate::sys::{Errno, caller};
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A server that says nothing for so long hangs, or is stopped.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// EX_NOINPUT: there is no such service.
+const NO_SUCH: u8 = 66;
+/// EX_UNAVAILABLE: no server answers.
+const UNAVAILABLE: u8 = 69;
+/// EX_NOPERM.
+const NOT_PERMITTED: u8 = 77;
+
+/// Which server.
+#[derive(Debug, Args)]
+pub(super) struct Server {
+    /// The server's control socket, if it is not the usual one (or OXINETD_CONTROL).
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+}
+
+/// Why a command has failed, for people, and what it ends with.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) exit: u8,
+}
+
+/// Ends a command: says on standard error what went wrong.
+pub(super) fn conclude(result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|Failure { text, exit }| {
+        let _ = writeln!(std::io::stderr(), "oxinetd: {text}");
+        exit.into()
+    })
+}
+
+/// A value as one line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> String {
+    // Our own types can always be written to memory.
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub(super) struct Client {
+    stream: BufReader<UnixStream>,
+    place: PathBuf,
+}
+
+impl Server {
+    /// Calls it.
+    pub(super) fn call(&self) -> Result<Client, Failure> {
+        let place = self.place();
+        let failed = |errno: Errno| cannot_call(&place, errno);
+        let socket = caller::connect(&place, PATIENCE).map_err(failed)?;
+        let stream = UnixStream::from(socket);
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        Ok(Client {
+            stream: BufReader::new(stream),
+            place,
+        })
+    }
+
+    /// What was said; else our own server's place; else, for those who may look, that of root's.
+    fn place(&self) -> PathBuf {
+        let named = self.control.clone();
+        let named = named.or_else(|| std::env::var_os("OXINETD_CONTROL").map(PathBuf::from));
+        named.unwrap_or_else(|| {
+            let uid = user::credentials().uid;
+            let own = Place::standard(uid);
+            let is_there = own.exists() && own.parent().is_some_and(|of| Place::is_safe(of, uid));
+            match is_there {
+                true => own,
+                false => STANDARD_PLACE.into(),
+            }
+        })
+    }
+}
+
+fn cannot_call(place: &Path, errno: Errno) -> Failure {
+    let path = place.display();
+    let (text, exit) = match errno {
+        Errno::ENOENT => (
+            format!(
+                "no server has its control socket at {path}: is oxinetd running, and with this one? \
+                 (--control PATH or OXINETD_CONTROL names another)"
+            ),
+            UNAVAILABLE,
+        ),
+        Errno::ECONNREFUSED => (
+            format!("no server answers at {path}: the one that was there has ended"),
+            UNAVAILABLE,
+        ),
+        Errno::EACCES | Errno::EPERM => (
+            format!(
+                "the control socket {path} is not for you: root and the server's own user may use it, \
+                 members of the group oxinetd may look"
+            ),
+            NOT_PERMITTED,
+        ),
+        Errno::EAGAIN => (silent(place), UNAVAILABLE),
+        errno => (
+            format!("cannot connect to {path}: {}", errno.desc()),
+            UNAVAILABLE,
+        ),
+    };
+    Failure { text, exit }
+}
+
+fn silent(place: &Path) -> String {
+    let seconds = PATIENCE.as_secs();
+    format!(
+        "the server at {} does not answer within {seconds} s: is it stopped?",
+        place.display()
+    )
+}
+
+impl Client {
+    /// Asks, hands on each item as it comes, and returns the last line.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        mut item: impl FnMut(T) -> std::io::Result<()>,
+    ) -> Result<Value, Failure> {
+        self.send(request)?;
+        loop {
+            let line = self.line()?;
+            let value: Value = serde_json::from_str(&line).map_err(|_| self.odd(&line))?;
+            if value.get("error").is_some() {
+                let failed: Failed = serde_json::from_value(value).map_err(|_| self.odd(&line))?;
+                return Err(self.explain(failed));
+            }
+            if value.get("done").is_some() {
+                return Ok(value);
+            }
+            let value = serde_json::from_value(value).map_err(|_| self.odd(&line))?;
+            if item(value).is_err() {
+                // Whoever reads us has left: that is the end of it, and nobody's mistake.
+                return Ok(Value::Null);
+            }
+        }
+    }
+
+    /// Asks for everything at once.
+    pub(super) fn all<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+    ) -> Result<(Vec<T>, Value), Failure> {
+        let mut items = Vec::new();
+        let done = self.ask(request, |item| {
+            items.push(item);
+            Ok(())
+        })?;
+        Ok((items, done))
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        let text = json_line(request);
+        let sent = self.stream.get_mut().write_all(text.as_bytes());
+        // A server that has closed has said why.
+        match sent {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(self.lost(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) => Err(Failure {
+                text: format!(
+                    "the server at {} has closed the connection: it has ended, or does not let you in",
+                    self.place.display()
+                ),
+                exit: UNAVAILABLE,
+            }),
+            Ok(_) => Ok(line),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Failure {
+                text: silent(&self.place),
+                exit: UNAVAILABLE,
+            }),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    fn lost(&self, error: &std::io::Error) -> Failure {
+        Failure {
+            text: format!("lost the server at {}: {error}", self.place.display()),
+            exit: UNAVAILABLE,
+        }
+    }
+
+    fn odd(&self, line: &str) -> Failure {
+        let start: String = line.chars().take(80).collect();
+        let place = self.place.display();
+        Failure {
+            text: format!(
+                "cannot make sense of what {place} says: is it an oxinetd of another version? {start}"
+            ),
+            exit: UNAVAILABLE,
+        }
+    }
+
+    /// The server's own words, and the name that may have been meant.
+    fn explain(&mut self, Failed { error, exit }: Failed) -> Failure {
+        let mut text = error;
+        if exit == NO_SUCH {
+            let wrong = text.rsplit(' ').next().unwrap_or_default().to_owned();
+            if let Some(name) = self.similar(&wrong) {
+                text += &format!("; did you mean {name}?");
+            }
+        }
+        Failure { text, exit }
+    }
+
+    fn similar(&mut self, wrong: &str) -> Option<String> {
+        let request = Request::Status { service: None };
+        let (all, _) = self.all::<ServiceStatus>(&request).ok()?;
+        let distance = |name: &str| strsim::jaro_winkler(wrong, name);
+        let best = all.into_iter().map(|it| (distance(&it.name), it.name));
+        let best = best.max_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|(likeness, _)| *likeness > 0.75)
+            .map(|(_, name)| name)
+    }
+}

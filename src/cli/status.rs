@@ -1,0 +1,288 @@
+//! `oxinetd status`: what each service is doing, and what it has done.
+
+use super::client::{Failure, Server, conclude, json_line};
+use super::grid::{Cell, Column, Grid, Screen, Tone};
+use super::moments::{length, moment, now};
+use crate::control::{Counters, Request, ServerStatus, ServiceStatus, State};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Display;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+/// Show what each service of the running server is doing and has done; of one service, everything.
+///
+/// For example: oxinetd status finger
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// A service of the table.
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
+    /// Write one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// `--json`.
+#[derive(Serialize)]
+struct All {
+    services: Vec<ServiceStatus>,
+    server: Value,
+}
+
+/// Troubles that are told in full below the table.
+const TROUBLES: usize = 10;
+/// Seconds for which a failure is news.
+const NEWS: u64 = 600;
+
+impl Status {
+    pub(super) fn run(self) -> ExitCode {
+        conclude(self.show())
+    }
+
+    fn show(self) -> Result<ExitCode, Failure> {
+        let request = Request::Status {
+            service: self.service.clone(),
+        };
+        let mut client = self.server.call()?;
+        let text = if self.json {
+            let (services, mut done) = client.all(&request)?;
+            let server = done["server"].take();
+            json_line(&All { services, server })
+        } else {
+            let (services, done) = client.all::<ServiceStatus>(&request)?;
+            let server = serde_json::from_value(done["server"].clone()).ok();
+            let screen = Screen::of_stdout();
+            match (&self.service, &services[..]) {
+                (Some(_), [one]) => in_full(one, now()),
+                _ => table(&services, screen) + &below(&services, server.as_ref(), screen),
+            }
+        };
+        // A reader that has left (`status | head`) changes nothing.
+        let _ = stdout().write_all(text.as_bytes());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+const fn column(title: &'static str, right: bool, least: Option<usize>, dispensable: u8) -> Column {
+    Column {
+        title,
+        right,
+        least,
+        dispensable,
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    column("SERVICE", false, Some(8), 0),
+    column("STATE", false, Some(9), 0),
+    column("LIVE", true, None, 0),
+    column("QUEUED", true, None, 2),
+    column("ACCEPTED", true, None, 3),
+    column("REFUSED", true, None, 0),
+    column("FAILED", true, None, 0),
+    column("ADDRESSES", false, Some(11), 4),
+];
+
+fn table(services: &[ServiceStatus], screen: Screen) -> String {
+    let mut grid = Grid::new(&COLUMNS);
+    let now = now();
+    services.iter().for_each(|it| grid.row(row(it, now)));
+    if services.len() > 1 {
+        grid.row(sums(services));
+    }
+    grid.render(screen)
+}
+
+fn row(it: &ServiceStatus, now: u64) -> Vec<Cell> {
+    let counters = &it.counters;
+    let live = match it.state {
+        State::Full => Tone::Notice,
+        _ => Tone::Plain,
+    };
+    vec![
+        it.name.clone().into(),
+        Cell(state(it, now), tone(it.state)),
+        Cell(format!("{}/{}", it.live, it.limit), live),
+        number(
+            it.queued.map_or(String::new(), |it| it.to_string()),
+            Tone::Notice,
+        ),
+        counters.accepted.to_string().into(),
+        number(refused(counters), Tone::Notice),
+        number(failed(counters), Tone::Bad),
+        it.addresses.join(" ").into(),
+    ]
+}
+
+/// A number that has a tone unless it is 0.
+fn number(number: impl Display, tone: Tone) -> Cell {
+    let text = number.to_string();
+    match text.as_str() {
+        "0" => text.into(),
+        _ => Cell(text, tone),
+    }
+}
+
+fn refused(counters: &Counters) -> u64 {
+    counters.refused.values().sum()
+}
+
+fn failed(counters: &Counters) -> u64 {
+    counters.failed.values().sum::<u64>() + counters.failed_starts
+}
+
+fn sums(services: &[ServiceStatus]) -> Vec<Cell> {
+    let sum = |of: &dyn Fn(&ServiceStatus) -> u64| services.iter().map(of).sum::<u64>();
+    let cell = |sum: u64| Cell(sum.to_string(), Tone::Title);
+    vec![
+        Cell(format!("{} services", services.len()), Tone::Title),
+        "".into(),
+        cell(sum(&|it| it.live)),
+        cell(sum(&|it| it.queued.unwrap_or(0))),
+        cell(sum(&|it| it.counters.accepted)),
+        cell(sum(&|it| refused(&it.counters))),
+        cell(sum(&|it| failed(&it.counters))),
+        "".into(),
+    ]
+}
+
+/// The state in words: the contract's, with the moment where there is one.
+pub(super) fn state(it: &ServiceStatus, now: u64) -> String {
+    let until = |text: &str| match it.until {
+        Some(until) => format!("{text} until {}", moment(until, now)),
+        None => text.to_owned(),
+    };
+    match it.state {
+        State::Listening => "listening".to_owned(),
+        State::Full => "full (queueing)".to_owned(),
+        State::Paused => until("paused"),
+        State::BackingOff => until("backing off"),
+        State::NotBound => not_bound(it, now),
+        State::Disabled => "disabled".to_owned(),
+        State::Unavailable => "unavailable".to_owned(),
+        State::Removed => "removed".to_owned(),
+    }
+}
+
+fn not_bound(it: &ServiceStatus, now: u64) -> String {
+    let errno = it.not_bound.iter().find_map(|it| it.errno.clone());
+    let next = it.until.map(|next| match next.checked_sub(now) {
+        Some(wait) if wait > 0 => format!("next try in {}", length(wait)),
+        _ => "trying".to_owned(),
+    });
+    let known: Vec<String> = errno.into_iter().chain(next).collect();
+    match known.is_empty() {
+        true => "not bound".to_owned(),
+        false => format!("not bound ({})", known.join(", ")),
+    }
+}
+
+fn tone(state: State) -> Tone {
+    match state {
+        State::Listening => Tone::Plain,
+        State::Full | State::Paused | State::Removed => Tone::Notice,
+        State::BackingOff | State::NotBound | State::Unavailable => Tone::Bad,
+        State::Disabled => Tone::Faint,
+    }
+}
+
+/// What is to be said of the server, and in full of what is not well.
+fn below(services: &[ServiceStatus], server: Option<&ServerStatus>, screen: Screen) -> String {
+    let now = now();
+    let mut lines = Vec::new();
+    if let Some(since) = server.and_then(|server| server.short_since) {
+        let text = format!("short of resources since {}", moment(since, now));
+        lines.push(screen.paint(&text, Tone::Bad));
+    }
+    let is_news = |it: &ServiceStatus| {
+        let failure = it.last_failure.as_ref();
+        failure.is_some_and(|failure| failure.time + NEWS > now)
+    };
+    let is_bad = |it: &&ServiceStatus| tone(it.state) == Tone::Bad || is_news(it);
+    for it in services.iter().filter(is_bad).take(TROUBLES) {
+        if let Some(failure) = &it.last_failure {
+            lines.push(format!("{} {}", moment(failure.time, now), failure.text));
+        }
+    }
+    let more = services
+        .iter()
+        .filter(is_bad)
+        .count()
+        .saturating_sub(TROUBLES);
+    if more > 0 {
+        lines.push(format!("and {more} more: oxinetd status SERVICE tells"));
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("\n{}\n", lines.join("\n")),
+    }
+}
+
+/// Everything about one service, a line each.
+fn in_full(it: &ServiceStatus, now: u64) -> String {
+    let counters = &it.counters;
+    let mut lines = vec![
+        (
+            "state",
+            format!("{}, since {}", state(it, now), moment(it.since, now)),
+        ),
+        ("addresses", it.addresses.join(" ")),
+        ("live", format!("{} of {}", it.live, it.limit)),
+    ];
+    if let Some(queued) = it.queued {
+        lines.push(("queued", queued.to_string()));
+    }
+    lines.push(("accepted", accepted(counters)));
+    if counters.starts + counters.failed_starts > 0 {
+        let text = format!("{} ({} failed)", counters.starts, counters.failed_starts);
+        lines.push(("starts", text));
+    }
+    if counters.datagrams > 0 {
+        lines.push(("datagrams", counters.datagrams.to_string()));
+    }
+    for missing in &it.not_bound {
+        lines.push(("not bound", missing.address.clone()));
+    }
+    if let Some(failure) = &it.last_failure {
+        let text = format!("{} {}", moment(failure.time, now), failure.text);
+        lines.push(("last failure", text));
+    }
+    let shown = lines
+        .iter()
+        .map(|(name, text)| format!("  {name:12}  {text}\n"));
+    format!("{}\n{}", it.name, shown.collect::<String>())
+}
+
+/// `120: 117 launched, 2 refused (2 denied), 1 failed (1 exec)`.
+fn accepted(counters: &Counters) -> String {
+    let by = |parts: Vec<String>| match parts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", parts.join(", ")),
+    };
+    let refusals = counters.refused.iter();
+    let refusals = by(refusals
+        .map(|(reason, n)| format!("{n} {reason}"))
+        .collect());
+    let failures = counters.failed.iter();
+    let failures = by(failures.map(|(stage, n)| format!("{n} {stage}")).collect());
+    let parts = [
+        (counters.launched, "launched", String::new()),
+        (counters.answered, "answered", String::new()),
+        (refused(counters), "refused", refusals),
+        (counters.failed.values().sum(), "failed", failures),
+        (counters.aborted, "aborted", String::new()),
+        (counters.pending, "pending", String::new()),
+    ];
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, name, more)| format!("{count} {name}{more}"))
+        .collect();
+    match parts.is_empty() {
+        true => counters.accepted.to_string(),
+        false => format!("{}: {}", counters.accepted, parts.join(", ")),
+    }
+}

@@ -1,0 +1,166 @@
+//! What the server answers: lines of JSON, an item each, and a last one.
+//!
+//! The last line has `"done": true` and what there is to say in sum, or it is a [`Failed`]. Times are
+//! seconds since 1970; what is not known is `null`, never 0.
+
+use crate::table::Refusal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The last line of an answer when something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Why, in words for the administrator.
+    pub error: String,
+    /// What a command ends with (sysexits(3)).
+    pub exit: u8,
+}
+
+/// One service: an item of `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name in the table.
+    pub name: String,
+    /// What answers.
+    pub kind: Kind,
+    /// What it is doing.
+    pub state: State,
+    /// Since when.
+    pub since: u64,
+    /// When that ends by itself: the end of a pause, the next attempt to bind or to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Where it listens or would, as the table writes it, with the ports that were chosen.
+    pub addresses: Vec<String>,
+    /// Those that are not bound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_bound: Vec<NotBound>,
+    /// Live connections; for `wait` services, programs.
+    pub live: u64,
+    /// `max_connections`.
+    pub limit: u32,
+    /// Connections in the kernel's queue, not accepted yet; `null` for datagrams.
+    pub queued: Option<u64>,
+    /// What it has done since the server began.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// What went wrong last.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// Counters of a service. `accepted` is the sum of `launched`, `answered`, `refused`, `failed`,
+/// `aborted` and `pending`; `starts` and `datagrams` are counted apart.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    pub accepted: u64,
+    pub launched: u64,
+    pub answered: u64,
+    /// By reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// By step of the launch.
+    pub failed: BTreeMap<String, u64>,
+    pub aborted: u64,
+    pub pending: u64,
+    /// Of `wait` programs.
+    pub starts: u64,
+    pub failed_starts: u64,
+    /// Of built-in services.
+    pub datagrams: u64,
+}
+
+/// What answers for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A program for each connection.
+    Program,
+    /// A program that gets the listening socket itself.
+    Wait,
+    /// The worker.
+    Builtin,
+}
+
+/// What a service is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It takes clients.
+    Listening,
+    /// It has as many as it may have: others wait in the kernel's queue, or are refused.
+    Full,
+    /// It was told to rest: clients wait.
+    Paused,
+    /// Its program, or the worker, rests after a failure: clients wait.
+    BackingOff,
+    /// Not all of its addresses are bound.
+    NotBound,
+    /// The table says that it does not listen.
+    Disabled,
+    /// This server cannot offer it.
+    Unavailable,
+    /// The table no longer has it; its last sessions go on.
+    Removed,
+}
+
+/// An address that could not be bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotBound {
+    /// As the table writes it.
+    pub address: String,
+    /// Name of the errno; `null` where the attempt is still to come.
+    pub errno: Option<String>,
+    /// The next attempt.
+    pub next_try: Option<u64>,
+}
+
+/// A failure of the past.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// When.
+    pub time: u64,
+    /// What, as in the log.
+    pub text: String,
+}
+
+/// The server itself: in the last line of `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Version.
+    pub version: String,
+    /// When it began.
+    pub since: u64,
+    /// Live programs over all services.
+    pub live: u64,
+    /// `max_connections` of `[server]`.
+    pub limit: u32,
+    /// Process id of the worker; `null` when none runs.
+    pub worker: Option<i32>,
+    /// Connections that the worker has.
+    pub worker_live: u64,
+    /// `max_worker_connections` of `[server]`.
+    pub worker_limit: u32,
+    /// Since when resources are short, so that accepting rests now and then.
+    pub short_since: Option<u64>,
+    /// Callers of the control socket that were let in.
+    pub callers: u64,
+    /// Callers that were not.
+    pub callers_refused: u64,
+}
+
+/// A live connection or program: an item of `list`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Its number, as in the log.
+    pub id: String,
+    /// The service's name.
+    pub service: String,
+    /// The client; `null` for a `wait` program.
+    pub peer: Option<String>,
+    /// The program's process id; `null` for a built-in service.
+    pub pid: Option<i32>,
+    /// Seconds since it was accepted.
+    pub age: f64,
+}

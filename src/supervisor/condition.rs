@@ -1,0 +1,93 @@
+//! How a service is, for those who ask: since when it is so, and what went wrong last.
+//!
+//! Kept small, because there may be ten thousand: what most services never have is in a box.
+
+use super::control::Since;
+use crate::event::{Event, Severity};
+use crate::table::Service;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Condition {
+    since: Since,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is seldom there.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Since when it has as many as it may have.
+    full: Option<Since>,
+    /// Since when its program rests, or did last.
+    rests: Option<Since>,
+    /// What went wrong last, in words.
+    failure: Option<(Since, String)>,
+}
+
+impl Default for Condition {
+    fn default() -> Condition {
+        Condition {
+            since: Since::now(),
+            rare: None,
+        }
+    }
+}
+
+impl Condition {
+    /// Takes note of an event of the service, which has so many sessions since.
+    pub(super) fn note(&mut self, event: &Event, live: u64, facts: &Service) {
+        self.count(live, facts);
+        if event.severity() <= Severity::Warning {
+            self.note_failure(event);
+        }
+    }
+
+    /// Takes note of how many sessions there are, and may be.
+    pub(super) fn count(&mut self, live: u64, facts: &Service) {
+        let is_full = !facts.wait && live >= u64::from(facts.max_connections);
+        if is_full != self.full_since().is_some() {
+            self.rare().full = is_full.then(Since::now);
+            self.begin_anew();
+        }
+    }
+
+    fn note_failure(&mut self, event: &Event) {
+        if matches!(event, Event::BackingOff { .. }) {
+            self.rare().rests = Some(Since::now());
+        }
+        if let Some(text) = event.sentence() {
+            self.rare().failure = Some((Since::now(), text));
+        }
+    }
+
+    /// It is something else from now on.
+    pub(super) fn begin_anew(&mut self) {
+        self.since = Since::now();
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Since when it is as it is, when nothing more is known.
+    pub(super) fn since(&self) -> Since {
+        self.since
+    }
+
+    /// Since when it has as many as it may have; `None` when it has room.
+    pub(super) fn full_since(&self) -> Option<Since> {
+        self.rare.as_ref()?.full
+    }
+
+    /// Since when its program rests.
+    pub(super) fn rests_since(&self) -> Since {
+        let rests = self.rare.as_ref().and_then(|rare| rare.rests);
+        rests.unwrap_or(self.since)
+    }
+
+    /// What went wrong last, and when.
+    pub(super) fn last_failure(&self) -> Option<(Since, &str)> {
+        let (since, text) = self.rare.as_ref()?.failure.as_ref()?;
+        Some((*since, text))
+    }
+}

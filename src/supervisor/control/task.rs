@@ -1,0 +1,132 @@
+//! What a caller is being answered: the part of the answer that is still to be made.
+//!
+//! Long answers are made piece by piece as the caller takes them: first is noted of whom to tell,
+//! then each is told as it is when its turn comes, and whoever has gone by then is left out.
+
+use super::super::Supervisor;
+use super::connection::Connection;
+use crate::control::{Request, ServerStatus};
+use crate::table::ServiceId;
+use serde::Serialize;
+use std::time::Instant;
+use std::vec::IntoIter;
+
+/// EX_NOINPUT: there is no such service.
+const NO_SUCH: u8 = 66;
+/// EX_NOPERM.
+const NOT_PERMITTED: u8 = 77;
+/// EX_USAGE.
+const USAGE: u8 = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// It is to ask.
+    Idle,
+    /// `status`: these services are still to be told of.
+    Status(IntoIter<ServiceId>),
+    /// `list`: these sessions are.
+    List(IntoIter<Found>),
+}
+
+/// A live connection or program.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// A program of ours, by pid.
+    Program(i32),
+    /// A session of the worker, by its number there.
+    Session(u32),
+}
+
+impl Task {
+    /// Whether the next word is neither the caller's nor ready: something must happen first.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Task::Idle | Task::Status(_) | Task::List(_) => false,
+        }
+    }
+}
+
+/// The last line of `status`.
+#[derive(Serialize)]
+struct StatusDone {
+    done: bool,
+    server: ServerStatus,
+}
+
+/// The last line of an answer that has nothing else to say.
+#[derive(Serialize)]
+struct Done {
+    done: bool,
+}
+
+impl Supervisor {
+    /// Begins to answer a request.
+    pub(super) fn begin_answer(&mut self, caller: &mut Connection, line: &[u8]) {
+        let now = Instant::now();
+        let request = match Request::parse(line) {
+            Ok(request) => request,
+            Err(error) => return caller.fail(error, USAGE, now),
+        };
+        if !request.only_looks() && !caller.who.may_act {
+            let error =
+                "members of the group may look, only root and the server's own user may act";
+            return caller.fail(error, NOT_PERMITTED, now);
+        }
+        if let Err(name) = self.begin_task(caller, request) {
+            caller.fail(format!("there is no service {name}"), NO_SUCH, now);
+        }
+    }
+
+    /// Begins what was asked for; the error is the name of a service that is not there.
+    fn begin_task(&mut self, caller: &mut Connection, request: Request) -> Result<(), String> {
+        match request {
+            Request::Status { service } => {
+                let services = match self.one(service)? {
+                    Some(one) => vec![one],
+                    None => self.services_in_order(),
+                };
+                caller.task = Task::Status(services.into_iter());
+            }
+            Request::List { service } => {
+                let one = self.one(service)?;
+                caller.task = Task::List(self.sessions(one).into_iter());
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&self, name: Option<String>) -> Result<Option<ServiceId>, String> {
+        match name {
+            None => Ok(None),
+            Some(name) => self.services.find(&name).map(Some).ok_or(name),
+        }
+    }
+
+    /// Makes the next piece of the answer. False when something must happen first.
+    pub(super) fn go_on(&mut self, caller: &mut Connection) -> bool {
+        match &mut caller.task {
+            Task::Idle => return false,
+            Task::Status(services) => match services.next() {
+                Some(service) => {
+                    if let Some(status) = self.service_status(service) {
+                        caller.say(&status);
+                    }
+                }
+                None => {
+                    let server = self.server_status();
+                    caller.finish(&StatusDone { done: true, server }, Instant::now());
+                }
+            },
+            Task::List(sessions) => match sessions.next() {
+                Some(found) => {
+                    if let Some(status) = self.session_status(found) {
+                        caller.say(&status);
+                    }
+                }
+                None => caller.finish(&Done { done: true }, Instant::now()),
+            },
+        }
+        true
+    }
+}
