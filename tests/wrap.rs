@@ -287,6 +287,34 @@ fn wrong_arguments_are_mistakes_like_those_of_a_table() {
         78,
         &["--max-connections", "a number from 1 to"],
     );
+    check_refused(
+        &with(&["--allow", "localhost", "127.0.0.1:0"]),
+        78,
+        &["write --allow 127.0.0.0/8 --allow ::1"],
+    );
+    check_refused(
+        &with(&["--deny", "@/nonexistent", "127.0.0.1:0"]),
+        78,
+        &[
+            "/nonexistent: there is no such file",
+            "it is named at --deny",
+        ],
+    );
+    check_refused(
+        &with(&["--rate", "50", "127.0.0.1:0"]),
+        78,
+        &["--rate", "write \"50/s\" or \"50/m\""],
+    );
+    check_refused(
+        &with(&["--max-per-source", "0", "127.0.0.1:0"]),
+        78,
+        &["--max-per-source", "a number from 1 to"],
+    );
+    check_refused(
+        &with(&["--allow", "::1", "udp:127.0.0.1:0"]),
+        78,
+        &["--allow", "the program is given the socket"],
+    );
     let all = with(&["--stderr", "elsewhere", "--max-connections", "0", "99999"]);
     check_refused(&all, 78, &["--stderr", "--max-connections", "99999"]);
 }

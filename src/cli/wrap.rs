@@ -25,6 +25,19 @@ pub(super) struct Wrap {
     /// Connections at once; more wait in the queue.
     #[arg(long, value_name = "N")]
     max_connections: Option<u32>,
+    /// Who may come in, in any form that `allow` takes: 192.0.2.1, 192.0.2.0/24, 2001:db8::/32,
+    /// uid:1000, unix, @FILE with a list. May be given several times; everybody else is refused.
+    #[arg(long, value_name = "WHO")]
+    allow: Vec<String>,
+    /// Who may not, likewise. Of the entries that fit a client the most specific one decides.
+    #[arg(long, value_name = "WHO")]
+    deny: Vec<String>,
+    /// Connections at once from one address (IPv6: from one /64); more are refused.
+    #[arg(long, value_name = "N")]
+    max_per_source: Option<u32>,
+    /// Connections in a time: "50/s", "10/m burst 20"; more wait up to a second and are refused.
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
     /// Where standard error goes: client, log, null or file:/path.
     #[arg(long, value_name = "WHERE")]
     stderr: Option<String>,
@@ -67,6 +80,10 @@ impl Wrap {
             address: self.address,
             user: self.user,
             max_connections: self.max_connections,
+            allow: self.allow,
+            deny: self.deny,
+            max_per_source: self.max_per_source,
+            rate: self.rate,
             stderr: self.stderr,
             wait: self.wait,
             command: self.command,

@@ -5,9 +5,13 @@ use super::entry::{self, Entry, MOST_CONNECTIONS};
 use super::host::Host;
 use super::listen;
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
+use super::rate;
 use super::resolve::Resolver;
+use super::rules::RulesEntry;
 use super::server::ServerEntry;
 use super::value::{self, NameOrId};
+use super::who;
+use super::who_meant;
 use super::{Loaded, finish, resolve};
 use std::path::Path;
 
@@ -22,6 +26,14 @@ pub struct CommandLine {
     pub user: Option<String>,
     /// `--max-connections`.
     pub max_connections: Option<u32>,
+    /// `--allow`, each time: an entry. Names of files are relative to the current directory.
+    pub allow: Vec<String>,
+    /// `--deny`, likewise.
+    pub deny: Vec<String>,
+    /// `--max-per-source`.
+    pub max_per_source: Option<u32>,
+    /// `--rate`.
+    pub rate: Option<String>,
     /// `--stderr`.
     pub stderr: Option<String>,
     /// `--wait`.
@@ -66,8 +78,10 @@ fn entry(arguments: &CommandLine) -> (Entry, Vec<Mistake>) {
         max_connections,
     );
     let wait = reader.take("wait", "--wait", Some(&true).filter(|_| arguments.wait), Ok);
+    let rules = rules(&mut reader, arguments);
     let entry = Entry {
         written: reader.written,
+        rules,
         listen,
         command,
         user,
@@ -77,6 +91,42 @@ fn entry(arguments: &CommandLine) -> (Entry, Vec<Mistake>) {
         ..Entry::default()
     };
     (entry, reader.mistakes)
+}
+
+fn rules(reader: &mut Reader, arguments: &CommandLine) -> RulesEntry {
+    let [allow, deny] =
+        [&arguments.allow, &arguments.deny].map(|list| Some(list).filter(|list| !list.is_empty()));
+    RulesEntry {
+        allow: reader.take("allow", "--allow", allow, entries),
+        deny: reader.take("deny", "--deny", deny, entries),
+        max_per_source: reader.take(
+            "max_per_source",
+            "--max-per-source",
+            arguments.max_per_source.as_ref(),
+            max_connections,
+        ),
+        rate: reader.take("rate", "--rate", arguments.rate.as_ref(), |text| {
+            rate::text(&text)
+        }),
+        ..RulesEntry::default()
+    }
+}
+
+fn entries(texts: Located<Vec<String>>) -> Result<Vec<Located<who::Entry>>, Mistakes> {
+    let located = |text: String| who::entry(&Located::new(text, texts.place.clone()));
+    let entries = all(texts.value.iter().cloned().map(located));
+    entries.map_err(|mistakes| Mistakes(mistakes.0.into_iter().map(as_options).collect()))
+}
+
+/// A command line has no arrays.
+fn as_options(mistake: Mistake) -> Mistake {
+    let Some(entries) = who_meant::several(&mistake) else {
+        return mistake;
+    };
+    let option = mistake.place().to_string();
+    let options = entries.iter().map(|entry| format!("{option} {entry}"));
+    let help = format!("write {}", options.collect::<Vec<_>>().join(" "));
+    mistake.help(help)
 }
 
 /// Takes arguments as the sections of a file are taken.
@@ -209,11 +259,52 @@ mod tests {
     }
 
     #[test]
+    fn arguments_say_who_gets_in() {
+        use crate::table::{Acl, AclEntry, List, Rate, Rules, Who};
+        let arguments = CommandLine {
+            allow: vec!["192.0.2.0/24".into(), "uid:7".into()],
+            deny: vec!["192.0.2.1".into()],
+            max_per_source: Some(3),
+            rate: Some("50/s".into()),
+            ..line("7000", &["/bin/cat"])
+        };
+        let table = for_command_line(&arguments, &host()).unwrap().table;
+        let entry = |list, who, file, line| AclEntry {
+            list,
+            who,
+            file,
+            line,
+        };
+        let prefix = |bits, last| Who::Prefix([192, 0, 2, last].into(), bits);
+        let entries = vec![
+            entry(List::Allow, prefix(24, 0), 0, 1),
+            entry(List::Allow, Who::Uid(7), 0, 2),
+            entry(List::Deny, prefix(32, 1), 1, 1),
+        ];
+        let names = vec!["--allow".into(), "--deny".into()];
+        assert_eq!(table.acls, [Acl::new(names, entries)]);
+        let rules = Rules {
+            acl: Some(0),
+            max_per_source: Some(3),
+            rate: Some(Rate {
+                interval: 20_000_000,
+                burst: 50,
+            }),
+            ..Rules::default()
+        };
+        assert_eq!(table.rules[table.services[0].rules as usize], rules);
+    }
+
+    #[test]
     fn mistakes_name_the_argument() {
         let arguments = CommandLine {
             user: Some("no-such-user".into()),
             max_connections: Some(0),
             stderr: Some("tty".into()),
+            allow: vec!["::1".into(), "localhost".into()],
+            deny: vec!["192.0.2.1/24".into()],
+            max_per_source: Some(0),
+            rate: Some("50".into()),
             ..line("99999", &["cat"])
         };
         let mistakes = for_command_line(&arguments, &host()).unwrap_err();
@@ -224,7 +315,11 @@ mod tests {
             .collect();
         shown.sort();
         let expected = [
+            "--allow: \"localhost\" is a name, and only addresses are compared",
+            "--deny: 192.0.2.1 has bits beyond the first 24",
             "--max-connections: this is a number from 1 to 1000000",
+            "--max-per-source: this is a number from 1 to 1000000",
+            "--rate: \"50\" is not a rate",
             "--stderr: \"tty\" is not known here",
             "ADDRESS: \"99999\" is not a port",
             "PROGRAM: a program is written with its whole path, beginning with /",

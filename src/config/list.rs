@@ -3,6 +3,7 @@
 use super::mistake::{Mistake, Place};
 use super::source::Source;
 use super::who::{parse, who};
+use super::who_meant::several;
 use super::words::quoted;
 use crate::table::Who;
 use std::ops::Range;
@@ -81,16 +82,13 @@ fn explain(entry: &str) -> Mistake {
                 .help(format!("write it bare, one a line: {}", bare.trim()))
         }
         _ => match who(entry) {
-            Err(mistake)
-                if mistake
-                    .advice()
-                    .is_some_and(|help| help.starts_with("write [")) =>
-            {
-                let help = mistake.advice().unwrap_or_default();
-                let bare = help.replace(['[', ']', '"', ','], "");
-                mistake.help(format!("{bare}, each on a line of its own"))
-            }
-            Err(mistake) => mistake,
+            Err(mistake) => match several(&mistake) {
+                Some(entries) => {
+                    let help = format!("write each on a line of its own: {}", entries.join(" "));
+                    mistake.help(help)
+                }
+                None => mistake,
+            },
             Ok(_) => Mistake::new(format!("{} is not an address", quoted(entry))),
         },
     }

@@ -19,6 +19,19 @@ pub(super) fn explain(text: &str) -> Mistake {
         .unwrap_or_else(|| Mistake::new(format!("{} is not an address", quoted(text))).help(FORMS))
 }
 
+/// The entries that a mistake asks to be written as an array, for places that have none.
+pub(super) fn several(mistake: &Mistake) -> Option<Vec<&str>> {
+    let list = mistake
+        .advice()?
+        .strip_prefix("write [")?
+        .strip_suffix(']')?;
+    Some(
+        list.split(", ")
+            .map(|entry| entry.trim_matches('"'))
+            .collect(),
+    )
+}
+
 /// Words that stand for many clients elsewhere.
 fn word(text: &str) -> Option<Mistake> {
     let shown = quoted(text);
