@@ -103,7 +103,13 @@ const WORDS: &[(&str, Meaning)] = &[
         "banner_success",
         Nothing("clients get what the program says; refusal is for those that are refused"),
     ),
-    ("banner_fail", Is("refusal", "")),
+    (
+        "banner_fail",
+        Is(
+            "refusal",
+            "the text itself, not a file: refusal = \"go away\\r\\n\"",
+        ),
+    ),
     (
         "deny_time",
         Nothing("an address is banned by hand, with oxinetd ban"),

@@ -98,6 +98,7 @@ fn explain(entry: &str) -> Mistake {
 mod tests {
     use super::super::who::shown;
     use super::*;
+    use proptest::prelude::*;
 
     fn list(text: &str) -> (Vec<(String, u32)>, Vec<Mistake>) {
         let (list, mistakes) = read(&Arc::new(Source::new("l".into(), text.into(), 0)));
@@ -145,5 +146,17 @@ mod tests {
         let (entries, mistakes) = list(&(0..100_000).map(line).collect::<String>());
         assert_eq!((entries.len(), mistakes.len()), (100_000, 0));
         assert_eq!(entries[99_999], ("10.1.134.159".to_owned(), 100_000));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_line_is_an_entry_or_wrong_or_says_nothing(text in "([0-9./:# ;\"@a-f\r]{0,12}\n){0,40}|\\PC{0,60}") {
+            let (entries, mistakes) = list(&text);
+            let says = |line: &&str| !line.split('#').next().unwrap_or_default().trim().is_empty();
+            let wrong = text.lines().filter(says).count() - entries.len();
+            prop_assert_eq!(mistakes.len(), wrong.min(SHOWN + 1));
+        }
     }
 }
