@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::table::{
-    Acl, AclEntry, Control, Hours, List, LogAddress, Pass, Program, Rate, Refusal, RefusalTexts,
-    Rules, SourcePrefix, Span, Stderr, WhenFull, Who,
+    Acl, AclEntry, Client, Control, Hours, List, LogAddress, Pass, Program, Rate, Refusal,
+    RefusalTexts, Rules, SourcePrefix, Span, Stderr, WhenFull, Who,
 };
 use std::collections::BTreeMap;
 
@@ -581,6 +581,20 @@ fn lists_are_shared_and_know_where_they_were_written() {
     let expected = Acl::new(names(&["friends", "t.toml"]), entries);
     assert_eq!(table.acls[3], expected);
     assert_eq!(table.acls.len(), 4);
+    // Lists that differ in places only are equal: those are asked for.
+    let ip = |text: &str| Client::Ip(text.parse().unwrap());
+    let place = |acl: usize, entry: Option<AclEntry>| {
+        let entry = entry.unwrap();
+        let file = &table.acls[acl].files[entry.file as usize];
+        (file.rsplit('/').next().unwrap(), entry.line)
+    };
+    let by = |acl: usize, client| place(acl, table.acls[acl].judge(client).by);
+    assert_eq!(by(0, ip("192.0.2.7")), ("t.toml", 3));
+    assert_eq!(by(0, ip("2001:db8::1")), ("friends", 2));
+    assert_eq!(by(0, Client::Uid(7)), ("t.toml", 4));
+    assert_eq!(by(3, Client::Uid(8)), ("friends", 3));
+    let exempt = table.acls[3].judge(ip("::1")).exempt_by;
+    assert_eq!(place(3, exempt), ("t.toml", 22));
 }
 
 #[test]
