@@ -104,6 +104,8 @@ pub enum Event<'a> {
         duration: Duration,
         cpu: Duration,
         max_rss: u64,
+        received: Option<u64>,
+        sent: Option<u64>,
     },
     /// A built-in service has a client.
     Began { session: Session<'a> },
@@ -122,6 +124,7 @@ pub enum Event<'a> {
         answered: u64,
         unsafe_source: u64,
         over_rate: u64,
+        refused: u64,
     },
     /// A line that a program wrote to its standard error.
     StderrLine {
@@ -180,6 +183,8 @@ pub enum Event<'a> {
 
 /// A field of an event.
 pub enum Value<'a> {
+    /// Something that is not known.
+    Unknown,
     /// A number.
     Number(u64),
     /// Seconds.
@@ -410,12 +415,15 @@ impl Event<'_> {
                 duration,
                 cpu,
                 max_rss,
+                received,
+                sent,
             } => {
                 show_session(session, Some(*pid), show, |show| {
                     show("status", Value::Text(&Shown(*status)));
                     show("duration", Value::Seconds(*duration));
                     show("cpu", Value::Seconds(*cpu));
                     show("maxrss", Value::Text(&format_args!("{max_rss}K")));
+                    show_bytes(*received, *sent, all, show);
                     show("reason", Value::Text(&reason(*status)));
                 });
             }
@@ -428,10 +436,7 @@ impl Event<'_> {
             } => {
                 show_session(session, None, show, |show| {
                     show("duration", Value::Seconds(*duration));
-                    if let (Some(received), Some(sent)) = (received, sent) {
-                        show("received", Value::Number(*received));
-                        show("sent", Value::Number(*sent));
-                    }
+                    show_bytes(*received, *sent, all, show);
                     show("reason", Value::Text(reason));
                 });
             }
@@ -441,12 +446,14 @@ impl Event<'_> {
                 answered,
                 unsafe_source,
                 over_rate,
+                refused,
             } => {
                 show("service", Value::Text(service));
                 show("received", Value::Number(*received));
                 show("answered", Value::Number(*answered));
                 show("unsafe_source", Value::Number(*unsafe_source));
                 show("over_rate", Value::Number(*over_rate));
+                show("refused", Value::Number(*refused));
             }
             Event::StderrLine { service, id, text } => {
                 show("service", Value::Text(service));
@@ -496,6 +503,17 @@ fn show_session(session: &Session, pid: Option<i32>, show: Show, more: impl FnOn
     }
     more(show);
     show("id", Value::Text(&session.id));
+}
+
+/// What is not known is told only where everything is.
+fn show_bytes(received: Option<u64>, sent: Option<u64>, all: bool, show: Show) {
+    for (name, bytes) in [("received", received), ("sent", sent)] {
+        match bytes {
+            Some(bytes) => show(name, Value::Number(bytes)),
+            None if all => show(name, Value::Unknown),
+            None => {}
+        }
+    }
 }
 
 /// What an errno means, and its name: `permission denied (EACCES)`.

@@ -43,6 +43,8 @@ pub struct Connection {
     pub id: ConnectionId,
     /// When it was accepted.
     pub at: Instant,
+    /// What the kernel calls it, where it is to tell what it moved.
+    pub cookie: Option<u64>,
 }
 
 /// Our end of a connection, or where a `wait` socket is bound.
@@ -154,10 +156,10 @@ pub fn connection(
     service: &Service,
     connection: Connection,
     permit: Permit<ServiceId>,
-) -> Result<(Launched, Connected), Postponed<Connection>> {
+) -> Result<(Launched, Connected), Postponed<Box<Connection>>> {
     let postponed = |what, permit, errno| {
         Err(Postponed {
-            what,
+            what: Box::new(what),
             permit,
             errno,
         })
@@ -179,6 +181,7 @@ pub fn connection(
         local,
         id,
         at,
+        cookie,
     } = connection;
     let descriptors = match service.pass {
         Pass::Stdio => Descriptors::Socket(socket, error),
@@ -194,7 +197,12 @@ pub fn connection(
                 permit,
                 stderr: reading,
             },
-            Connected { peer, id, at },
+            Connected {
+                peer,
+                id,
+                at,
+                cookie,
+            },
         )),
         Err((errno, descriptors)) => {
             let socket = match descriptors {
@@ -209,6 +217,7 @@ pub fn connection(
                     local,
                     id,
                     at,
+                    cookie,
                 },
                 permit,
                 errno,
@@ -226,6 +235,8 @@ pub struct Connected {
     pub id: ConnectionId,
     /// When it was accepted.
     pub at: Instant,
+    /// What the kernel calls it, where it is to tell what it moved.
+    pub cookie: Option<u64>,
 }
 
 /// A socket that is lent to a `wait` program.

@@ -37,6 +37,9 @@ pub mod builtin;
 /// Mechanism: a service and a connection to a running program.
 pub mod launch;
 
+/// Mechanism: a client that is not let in is told why.
+pub mod refuse;
+
 /// The words between commands, supervisor and worker.
 pub mod control;
 

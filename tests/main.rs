@@ -5,6 +5,8 @@
 //! they run in parallel. A test that needs root, or a program that is not installed, says so and
 //! is skipped (see `harness::skip`).
 
+mod account;
+mod admission;
 mod architecture;
 mod bad_tables;
 mod children;

@@ -1,10 +1,40 @@
 //! Policy: who gets in. Pure: no system calls, no clock of its own.
 //!
 //! Whoever accepts, admits: supervisor and worker each have an [`Admission`] over the services that
-//! they accept for. A full service is not asked at all: its listeners are not polled, and its
-//! clients wait in the kernel's queue until a [`Permit`] comes home.
+//! they accept for. It is asked twice: [`Admission::room`] says whether a listener is to be polled at
+//! all (clients of a full service wait in the kernel's queue), and [`Admission::admit`] whether a
+//! client that was accepted gets a [`Permit`]. What is refused uses nothing up and leaves no trace, so
+//! a flood of refused clients costs no memory and takes nothing from others.
+//!
+//! In this module: `explain` has the rules, `service` what is known of each service, `sources` of each
+//! source, `bans` of whom is banned; `bucket` is a token bucket, `clock` the time.
 
+mod bans;
+mod bucket;
+mod clock;
+mod explain;
+mod service;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use bans::{Ban, TooManyBans};
+pub use bucket::Level;
+pub use clock::Now;
+pub use explain::{Explanation, Load};
+pub use service::Policy;
+
+use crate::table::{Client, Refusal, WhenFull, Who};
+use bans::Bans;
+use clock::{Clock, nanoseconds};
+use explain::Arrival;
+use service::Service;
+use sources::{NOBODY, Sources, Usage, source};
+use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
 
 /// Leave to hold one connection (or one program that waits). It is not `Clone`, and it must come
 /// home through [`Admission::release`].
@@ -12,6 +42,8 @@ use std::hash::Hash;
 #[derive(Debug)]
 pub struct Permit<K> {
     service: K,
+    /// Its slot in [`Sources`].
+    source: u32,
 }
 
 impl<K: Copy> Permit<K> {
@@ -21,34 +53,42 @@ impl<K: Copy> Permit<K> {
     }
 }
 
-/// Why a connection was not admitted.
+/// Whether a listener is to be polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The service has as many as it may have.
-    ServiceFull,
-    /// All services together have.
+pub enum Room {
+    /// Yes: a client that comes is admitted, or refused with a reason.
+    Open,
+    /// No: the service is full, until a permit of it comes home.
+    Full,
+    /// No: all services together are full, until any permit comes home.
     ServerFull,
+    /// No: the rate is used up, until that moment (as in [`Now::at`]), which is less than a second
+    /// away.
+    RestUntil(Duration),
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Count {
-    live: u32,
-    limit: u32,
-}
-
-/// Live counts and limits, by service.
+/// Who is in, and what decides about the next.
 #[derive(Debug)]
 pub struct Admission<K> {
-    services: std::collections::HashMap<K, Count>,
-    all: Count,
+    services: HashMap<K, Service>,
+    /// What stands for one that is not there.
+    nobody: Service,
+    all: Load,
+    sources: Sources<K>,
+    bans: Bans,
+    clock: Clock,
 }
 
 impl<K: Copy + Eq + Hash> Admission<K> {
     /// One that admits up to `limit` over all services.
     pub fn new(limit: u32) -> Admission<K> {
         Admission {
-            services: Default::default(),
-            all: Count { live: 0, limit },
+            services: HashMap::new(),
+            nobody: Service::default(),
+            all: Load { live: 0, limit },
+            sources: Sources::new(),
+            bans: Bans::default(),
+            clock: Clock::default(),
         }
     }
 
@@ -63,61 +103,145 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         self.all.limit
     }
 
-    /// Sets a service's limit, and makes it known. Lowering it ends nothing, likewise.
-    pub fn set_service(&mut self, service: K, limit: u32) {
-        self.services.entry(service).or_default().limit = limit;
+    /// Sets a service's `max_connections` (1 or more) and policy, and makes it known. Lowering a limit
+    /// ends nothing, likewise; who is in and what was used up of rates stays as it is.
+    pub fn set_service(&mut self, service: K, max_connections: u32, policy: Rc<Policy>) {
+        let service = self.services.entry(service).or_default();
+        service.load.limit = max_connections;
+        service.policy = policy;
     }
 
-    /// Forgets a service's limit: nothing more is admitted to it, and its count goes when the last
-    /// permit has come home.
+    /// Forgets a service: nothing more is admitted to it ([`Refusal::Full`]), and its count goes when
+    /// the last permit has come home.
     pub fn forget_service(&mut self, service: K) {
-        if let Some(count) = self.services.get_mut(&service) {
-            count.limit = 0;
-            if count.live == 0 {
+        if let Some(known) = self.services.get_mut(&service) {
+            known.load.limit = 0;
+            if known.load.live == 0 {
                 self.services.remove(&service);
             }
         }
     }
 
-    /// Whether one more would be admitted to this service.
-    pub fn has_room(&self, service: K) -> bool {
-        self.refusal(service).is_none()
-    }
-
-    /// Whether all services together are full.
-    pub fn is_full(&self) -> bool {
-        self.all.live >= self.all.limit
-    }
-
-    /// Admits one to the service, or says why not.
-    pub fn admit(&mut self, service: K) -> Result<Permit<K>, Refusal> {
-        if let Some(refusal) = self.refusal(service) {
-            return Err(refusal);
+    /// Whether a listener of the service is to be polled. It always is where clients are exempt: these
+    /// get in, and the others are refused.
+    pub fn room(&self, service: K, now: &Now) -> Room {
+        let Some(known) = self.services.get(&service) else {
+            return Room::Full;
+        };
+        let rules = &known.policy.rules;
+        let queues = rules.when_full == WhenFull::Queue;
+        if known.exempts() {
+            Room::Open
+        } else if queues && known.load.is_full() {
+            Room::Full
+        } else if queues && self.all.is_full() {
+            Room::ServerFull
+        } else {
+            known
+                .rest(self.clock.at(now.at))
+                .map_or(Room::Open, |rest| {
+                    Room::RestUntil(now.at.saturating_add(rest))
+                })
         }
-        self.services.entry(service).or_default().live += 1;
-        self.all.live += 1;
-        Ok(Permit { service })
+    }
+
+    /// Admits a client's connection, or says why not.
+    pub fn admit(&mut self, service: K, client: Client, now: &Now) -> Result<Permit<K>, Refusal> {
+        let (source, usage) = self.pass(service, client, now, Arrival::Connection)?;
+        self.count(service);
+        let source = self.sources.enter((service, source), usage);
+        Ok(Permit { service, source })
+    }
+
+    /// Takes a client's datagram, or says why not: lists, bans, hours and rates decide.
+    pub fn datagram(&mut self, service: K, client: Client, now: &Now) -> Result<(), Refusal> {
+        let (source, usage) = self.pass(service, client, now, Arrival::Datagram)?;
+        self.sources.note((service, source), usage);
+        Ok(())
+    }
+
+    /// Admits a program that waits: only numbers and the rate decide. After a refusal its listener
+    /// must rest, even where there is [`Room`]: nobody takes what makes it readable.
+    pub fn start(&mut self, service: K, now: &Now) -> Result<Permit<K>, Refusal> {
+        let at = self.clock.set(now.at);
+        let all = self.all;
+        let known = self.services.get_mut(&service).ok_or(Refusal::Full)?;
+        if known.load.is_full() {
+            return Err(Refusal::Full);
+        }
+        if all.is_full() {
+            return Err(Refusal::ServerFull);
+        }
+        if known.rate_left(at).is_some_and(|level| level.tokens == 0) {
+            return Err(Refusal::Rate);
+        }
+        known.spend_own(at);
+        self.count(service);
+        Ok(Permit {
+            service,
+            source: NOBODY,
+        })
     }
 
     /// Takes a permit home. Returns whether this made room where there was none, so that listeners
     /// may have to be asked again.
     pub fn release(&mut self, permit: Permit<K>) -> bool {
-        let was_full = self.is_full();
+        let Permit { service, source } = permit;
+        self.sources.leave(source);
+        let was_full = self.all.is_full();
         self.all.live -= 1;
-        let Some(count) = self.services.get_mut(&permit.service) else {
+        let Some(known) = self.services.get_mut(&service) else {
             return was_full;
         };
-        let service_was_full = count.live >= count.limit;
-        count.live -= 1;
-        if count.live == 0 && count.limit == 0 {
-            self.services.remove(&permit.service);
+        let service_was_full = known.load.is_full();
+        known.load.live -= 1;
+        if known.load == Load::default() {
+            self.services.remove(&service);
         }
         was_full || service_was_full
     }
 
+    /// What would become of a client's connection, and why. Takes nothing.
+    pub fn explain(&self, service: K, client: Client, now: &Now) -> Explanation {
+        let at = self.clock.at(now.at);
+        self.examine(service, client, now, at, Arrival::Connection)
+            .0
+    }
+
+    /// Bans the addresses of a prefix from all services until then (as in [`Now::at`]); one that is
+    /// banned already, until then instead. Their connections stay.
+    pub fn ban(
+        &mut self,
+        prefix: (IpAddr, u8),
+        until: Duration,
+        now: &Now,
+    ) -> Result<(), TooManyBans> {
+        let at = self.clock.set(now.at);
+        let rest = nanoseconds(until.saturating_sub(now.at));
+        self.bans.add(prefix, at.saturating_add(rest), at)
+    }
+
+    /// Ends the ban of just this prefix. False when there is none.
+    pub fn unban(&mut self, prefix: (IpAddr, u8), now: &Now) -> bool {
+        let at = self.clock.set(now.at);
+        self.bans.remove(prefix, at)
+    }
+
+    /// Who is banned, in order of addresses.
+    pub fn bans(&self, now: &Now) -> impl Iterator<Item = Ban> {
+        self.bans.iter(self.clock.at(now.at))
+    }
+
+    /// Whether all services together are full.
+    pub fn is_full(&self) -> bool {
+        self.all.is_full()
+    }
+
     /// How many hold a permit of this service.
     pub fn live(&self, service: K) -> u32 {
-        self.services.get(&service).map_or(0, |count| count.live)
+        self.services
+            .get(&service)
+            .map_or(0, |known| known.load.live)
     }
 
     /// How many hold a permit at all.
@@ -125,62 +249,62 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         self.all.live
     }
 
-    fn refusal(&self, service: K) -> Option<Refusal> {
-        let count = self.services.get(&service).copied().unwrap_or_default();
-        if count.live >= count.limit {
-            Some(Refusal::ServiceFull)
-        } else if self.is_full() {
-            Some(Refusal::ServerFull)
-        } else {
-            None
+    /// Judges, and takes what is due from the service's bucket. Returns the source, and what that has
+    /// used up with this.
+    fn pass(
+        &mut self,
+        service: K,
+        client: Client,
+        now: &Now,
+        arrival: Arrival,
+    ) -> Result<(Who, Usage), Refusal> {
+        let at = self.clock.set(now.at);
+        let (explanation, mut usage) = self.examine(service, client, now, at, arrival);
+        explanation.verdict?;
+        if !explanation.access.exempt {
+            let known = self.services.get_mut(&service).ok_or(Refusal::Full)?;
+            known.spend(&mut usage, arrival, at);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_service_has_no_room_until_a_permit_comes_home() {
-        let mut admission = Admission::new(10);
-        admission.set_service("echo", 1);
-        let permit = admission.admit("echo").unwrap();
-        assert_eq!(admission.admit("echo").unwrap_err(), Refusal::ServiceFull);
-        assert!(admission.release(permit));
-        assert!(admission.has_room("echo"));
+        Ok((explanation.source, usage))
     }
 
-    #[test]
-    fn all_services_together_have_a_limit_of_their_own() {
-        let mut admission = Admission::new(1);
-        admission.set_service("a", 5);
-        admission.set_service("b", 5);
-        let permit = admission.admit("a").unwrap();
-        assert_eq!(admission.admit("b").unwrap_err(), Refusal::ServerFull);
-        assert!(admission.release(permit));
-        assert_eq!(admission.live_total(), 0);
+    fn examine(
+        &self,
+        service: K,
+        client: Client,
+        now: &Now,
+        at: u64,
+        arrival: Arrival,
+    ) -> (Explanation, Usage) {
+        let known = self.services.get(&service).unwrap_or(&self.nobody);
+        let rules = &known.policy.rules;
+        let source = source(client, rules.source_prefix);
+        let (source_live, usage) = self.sources.of((service, source));
+        let mut explanation = Explanation {
+            access: known.judge(client),
+            banned: match client {
+                Client::Ip(ip) => self.bans.rest(ip, at),
+                Client::Uid(_) => None,
+            },
+            open: known.is_open(now),
+            service: known.load,
+            server: self.all,
+            source,
+            source_live,
+            max_per_source: rules.max_per_source,
+            rate: known.rate_left(at),
+            rate_used: known.rate_used(&usage, at),
+            rate_per_source: known.rate_per_source_left(&usage, arrival, at),
+            verdict: Ok(()),
+        };
+        explanation.verdict = explanation.judge(arrival);
+        (explanation, usage)
     }
 
-    #[test]
-    fn lowering_a_limit_below_what_is_live_ends_nothing() {
-        let mut admission = Admission::new(10);
-        admission.set_service("a", 3);
-        let permits: Vec<_> = (0..3).map(|_| admission.admit("a").unwrap()).collect();
-        admission.set_service("a", 1);
-        let released: Vec<bool> = permits.into_iter().map(|p| admission.release(p)).collect();
-        assert_eq!(released, [true, true, true]);
-        assert!(admission.has_room("a"));
-    }
-
-    #[test]
-    fn a_service_that_was_removed_is_forgotten_with_its_last_permit() {
-        let mut admission = Admission::new(10);
-        admission.set_service("a", 3);
-        let permit = admission.admit("a").unwrap();
-        admission.forget_service("a");
-        assert!(!admission.has_room("a"));
-        admission.release(permit);
-        assert!(admission.services.is_empty());
+    fn count(&mut self, service: K) {
+        if let Some(known) = self.services.get_mut(&service) {
+            known.load.live += 1;
+            self.all.live += 1;
+        }
     }
 }

@@ -568,10 +568,7 @@ fn lists_are_shared_and_know_where_they_were_written() {
     let [first, second] = friends(1);
     let both = names(&["t.toml", "friends"]);
     let deny = acl_entry(Deny, Who::Uid(7), 0, 4);
-    let expected = Acl::new(
-        both.clone(),
-        vec![own.clone(), first.clone(), second.clone(), deny],
-    );
+    let expected = Acl::new(both.clone(), vec![own, first, second, deny]);
     assert_eq!(table.acls[0], expected);
     assert_eq!(table.acls[1], Acl::new(both, vec![own, first, second]));
     let expected = Acl::new(names(&["friends"]), friends(0).to_vec());

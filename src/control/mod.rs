@@ -8,6 +8,7 @@
 //! field checked on arrival: a worker that was taken over can say wrong things, never crash us.
 
 mod answer;
+mod keys;
 mod place;
 mod record;
 mod request;
@@ -16,14 +17,15 @@ pub use answer::{
     Counters, Failed, Kind, LastFailure, NotBound, ServerStatus, ServiceStatus, SessionStatus,
     State,
 };
+pub use keys::Keys;
 pub use place::{Place, STANDARD_PLACE, VIEWERS};
 pub use record::{BATCH, LENGTH, Malformed};
 pub use request::{LONGEST, Request};
 
 use crate::sys::socket::Peer;
-use crate::table::{Builtin, Transport};
+use crate::table::{Builtin, Refusal, Transport};
 pub use crate::table::{ListenerId, ServiceId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What the supervisor tells the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,33 @@ pub enum Order {
         /// Its address, as it was told.
         address: SocketAddr,
     },
+    /// The service's admission keys: [`Keys`] as JSON in a file whose descriptor comes with the
+    /// message. A service that was told none has none.
+    Policy {
+        /// Which service.
+        service: ServiceId,
+    },
+    /// The service is gone: what was told of it may be forgotten.
+    Forget {
+        /// Which.
+        service: ServiceId,
+    },
+    /// Refuse clients of this prefix; answered with `Obeyed`.
+    Ban {
+        /// Comes back with the answer.
+        serial: u32,
+        /// Address and number of bits that count, 0 to 32 or 128; the others are zero.
+        prefix: (IpAddr, u8),
+        /// For how many milliseconds.
+        millis: u64,
+    },
+    /// No longer refuse clients of exactly this prefix; answered with `Obeyed`.
+    Unban {
+        /// Comes back with the answer.
+        serial: u32,
+        /// As it was told.
+        prefix: (IpAddr, u8),
+    },
 }
 
 /// Why a connection to a built-in service ended.
@@ -110,6 +139,22 @@ pub enum Report {
         /// Why.
         ending: Ending,
     },
+    /// A connection was accepted and refused.
+    Refused {
+        /// To which service.
+        service: ServiceId,
+        /// Its number: refused connections count like others.
+        number: u32,
+        /// Who.
+        peer: Peer,
+        /// Why.
+        reason: Refusal,
+    },
+    /// An order was obeyed.
+    Obeyed {
+        /// Which.
+        serial: u32,
+    },
     /// A connection was gone before we could accept it.
     Aborted {
         /// To which service.
@@ -131,7 +176,9 @@ pub enum Report {
         /// Not answered because of the source: a port below 1024, one of our own sockets, multicast
         /// or broadcast.
         unsafe_source: u64,
-        /// Not answered because the source had had its share.
+        /// Not answered because the source, or the service, had had its share.
         over_rate: u64,
+        /// Not answered because the source may not, or not now.
+        refused: u64,
     },
 }

@@ -6,7 +6,7 @@
 
 use super::{Ending, ListenerId, Order, Report, ServiceId};
 use crate::sys::socket::{Peer, fold};
-use crate::table::{Builtin, Transport};
+use crate::table::{Builtin, Refusal, Transport};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -63,6 +63,22 @@ impl Order {
             Order::ForgetUdp { address } => {
                 to.u8(5).address(address);
             }
+            Order::Policy { service } => {
+                to.u8(7).u32(service.0);
+            }
+            Order::Forget { service } => {
+                to.u8(8).u32(service.0);
+            }
+            Order::Ban {
+                serial,
+                prefix,
+                millis,
+            } => {
+                to.u8(9).u32(serial).prefix(prefix).u64(millis);
+            }
+            Order::Unban { serial, prefix } => {
+                to.u8(10).u32(serial).prefix(prefix);
+            }
         }
         to.bytes
     }
@@ -93,6 +109,21 @@ impl Order {
             },
             6 => Order::Ceiling {
                 max_connections: from.positive("max_connections is 0")?,
+            },
+            7 => Order::Policy {
+                service: ServiceId(from.u32()),
+            },
+            8 => Order::Forget {
+                service: ServiceId(from.u32()),
+            },
+            9 => Order::Ban {
+                serial: from.u32(),
+                prefix: from.prefix()?,
+                millis: from.u64(),
+            },
+            10 => Order::Unban {
+                serial: from.u32(),
+                prefix: from.prefix()?,
             },
             _ => return Err(Malformed("no such order")),
         };
@@ -128,15 +159,28 @@ impl Report {
             Report::Aborted { service } => {
                 to.u8(3).u32(service.0);
             }
+            Report::Refused {
+                service,
+                number,
+                peer,
+                reason,
+            } => {
+                to.u8(6).u32(service.0).u32(number).peer(peer);
+                to.u8(position(&Refusal::ALL, reason));
+            }
+            Report::Obeyed { serial } => {
+                to.u8(7).u32(serial);
+            }
             Report::Datagrams {
                 service,
                 received,
                 answered,
                 unsafe_source,
                 over_rate,
+                refused,
             } => {
                 to.u8(4).u32(service.0).u64(received).u64(answered);
-                to.u64(unsafe_source).u64(over_rate);
+                to.u64(unsafe_source).u64(over_rate).u64(refused);
             }
         }
         to.bytes
@@ -167,10 +211,18 @@ impl Report {
                 answered: from.u64(),
                 unsafe_source: from.u64(),
                 over_rate: from.u64(),
+                refused: from.u64(),
             },
             5 => Report::Unlistened {
                 listener: ListenerId(from.u32()),
             },
+            6 => Report::Refused {
+                service: ServiceId(from.u32()),
+                number: from.positive("a connection has number 0")?,
+                peer: from.peer()?,
+                reason: from.one_of(&Refusal::ALL, "no such refusal")?,
+            },
+            7 => Report::Obeyed { serial: from.u32() },
             _ => return Err(Malformed("no such report")),
         };
         from.end().map(|()| report)
@@ -208,7 +260,7 @@ fn position<T: PartialEq>(all: &[T], value: T) -> u8 {
         .map_or(0, |place| place as u8 + 1)
 }
 
-/// Fields one after the other. The longest record has 37 bytes, so there is always room.
+/// Fields one after the other. The longest record has 45 bytes, so there is always room.
 struct Writer {
     bytes: [u8; LENGTH],
     at: usize,
@@ -248,6 +300,13 @@ impl Writer {
                 .u8(6)
                 .put(&address.ip().octets())
                 .u32(address.scope_id()),
+        }
+    }
+
+    fn prefix(&mut self, (ip, bits): (IpAddr, u8)) -> &mut Writer {
+        match ip {
+            IpAddr::V4(ip) => self.u8(4).put(&ip.octets()).u8(bits),
+            IpAddr::V6(ip) => self.u8(6).put(&ip.octets()).u8(bits),
         }
     }
 
@@ -318,6 +377,18 @@ impl Reader {
         }
     }
 
+    fn prefix(&mut self) -> Result<(IpAddr, u8), Malformed> {
+        let (ip, most) = match self.u8() {
+            4 => (IpAddr::from(self.take::<4>()), 32),
+            6 => (IpAddr::from(self.take::<16>()), 128),
+            _ => return Err(Malformed("no such address family")),
+        };
+        match self.u8() {
+            bits if bits <= most => Ok((ip, bits)),
+            _ => Err(Malformed("a prefix is longer than its address")),
+        }
+    }
+
     fn bound_address(&mut self) -> Result<SocketAddr, Malformed> {
         let address = self.address()?;
         if address.port() == 0 {
@@ -371,6 +442,23 @@ mod tests {
         prop_oneof![v4, v6]
     }
 
+    fn prefix() -> impl Strategy<Value = (IpAddr, u8)> {
+        let v4 = (any::<[u8; 4]>(), 0..=32u8).prop_map(|(ip, bits)| (IpAddr::from(ip), bits));
+        let v6 = (any::<[u8; 16]>(), 0..=128u8).prop_map(|(ip, bits)| (IpAddr::from(ip), bits));
+        prop_oneof![v4, v6]
+    }
+
+    fn peer() -> impl Strategy<Value = Peer> {
+        prop_oneof![
+            address().prop_map(|address| Peer::Inet(fold(address))),
+            (any::<u32>(), any::<u32>(), 0i32..).prop_map(|(uid, gid, pid)| Peer::Unix {
+                uid,
+                gid,
+                pid
+            }),
+        ]
+    }
+
     fn order() -> impl Strategy<Value = Order> {
         let listen = (any::<u32>(), any::<u32>(), 0..5usize, 0..5usize, 1u32..).prop_map(
             |(s, l, b, t, n)| Order::Listen {
@@ -393,19 +481,25 @@ mod tests {
             (1u32..).prop_map(|n| Order::Ceiling { max_connections: n }),
             address().prop_map(|address| Order::OwnUdp { address }),
             address().prop_map(|address| Order::ForgetUdp { address }),
+            any::<u32>().prop_map(|s| Order::Policy {
+                service: ServiceId(s)
+            }),
+            any::<u32>().prop_map(|s| Order::Forget {
+                service: ServiceId(s)
+            }),
+            (any::<u32>(), prefix(), any::<u64>()).prop_map(|(serial, prefix, millis)| {
+                Order::Ban {
+                    serial,
+                    prefix,
+                    millis,
+                }
+            }),
+            (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
         ]
     }
 
     fn report() -> impl Strategy<Value = Report> {
-        let peer = prop_oneof![
-            address().prop_map(|address| Peer::Inet(fold(address))),
-            (any::<u32>(), any::<u32>(), 0i32..).prop_map(|(uid, gid, pid)| Peer::Unix {
-                uid,
-                gid,
-                pid
-            }),
-        ];
-        let began = (any::<u32>(), 1u32.., peer).prop_map(|(s, number, peer)| Report::Began {
+        let began = (any::<u32>(), 1u32.., peer()).prop_map(|(s, number, peer)| Report::Began {
             service: ServiceId(s),
             number,
             peer,
@@ -419,12 +513,13 @@ mod tests {
                 ending: ENDINGS[e],
             },
         );
-        let datagrams = (any::<u32>(), any::<[u64; 4]>()).prop_map(|(s, n)| Report::Datagrams {
+        let datagrams = (any::<u32>(), any::<[u64; 5]>()).prop_map(|(s, n)| Report::Datagrams {
             service: ServiceId(s),
             received: n[0],
             answered: n[1],
             unsafe_source: n[2],
             over_rate: n[3],
+            refused: n[4],
         });
         let aborted = any::<u32>().prop_map(|s| Report::Aborted {
             service: ServiceId(s),
@@ -432,7 +527,18 @@ mod tests {
         let unlistened = any::<u32>().prop_map(|l| Report::Unlistened {
             listener: ListenerId(l),
         });
-        prop_oneof![began, ended, aborted, unlistened, datagrams]
+        let refused = (any::<u32>(), 1u32.., peer(), 0..9usize).prop_map(|(s, number, peer, r)| {
+            Report::Refused {
+                service: ServiceId(s),
+                number,
+                peer,
+                reason: Refusal::ALL[r],
+            }
+        });
+        let obeyed = any::<u32>().prop_map(|serial| Report::Obeyed { serial });
+        prop_oneof![
+            began, ended, aborted, unlistened, datagrams, refused, obeyed
+        ]
     }
 
     proptest! {
@@ -447,7 +553,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_refused_or_are_what_encoding_makes(kind in 0u8..8, mut bytes: [u8; LENGTH], used in 0..LENGTH) {
+        fn any_bytes_are_refused_or_are_what_encoding_makes(kind in 0u8..16, mut bytes: [u8; LENGTH], used in 0..LENGTH) {
             bytes[0] = kind;
             bytes[used..].fill(0);
             if let Ok(order) = Order::decode(&bytes) {

@@ -26,6 +26,7 @@ pub fn line(out: &mut Vec<u8>, event: &Event, address: LogAddress) {
         key(out, name);
         match value {
             // Writing to a Vec cannot fail, here and below.
+            Value::Unknown => out.extend_from_slice(b"null"),
             Value::Number(number) => drop(write!(out, "{number}")),
             Value::Seconds(time) => seconds(out, time),
             Value::Peer(peer) => string(out, format_args!("{}", Shown(peer, address))),

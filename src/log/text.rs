@@ -52,6 +52,7 @@ fn field(out: &mut Vec<u8>, key: &str, value: Value, address: LogAddress) {
     out.push(b'=');
     let start = out.len();
     let _ = match value {
+        Value::Unknown => write!(out, "-"),
         Value::Number(number) => write!(out, "{number}"),
         Value::Seconds(time) => seconds(out, time),
         Value::Peer(peer) => write!(out, "{}", Shown(peer, address)),

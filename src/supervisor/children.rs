@@ -30,6 +30,8 @@ pub(super) enum Role {
         permit: Permit<ServiceId>,
         /// Its standard error, where we read it.
         pipe: Option<u32>,
+        /// What the kernel calls its connection, where it is to tell what that moved.
+        cookie: Option<u64>,
     },
     /// The loader.
     Loader,

@@ -6,10 +6,11 @@
 
 use super::Supervisor;
 use super::children::{Role, SessionFacts};
-use super::listeners::State;
+use super::listeners::{Listeners, State};
 use super::timers::Timer;
 use super::word::Word;
-use crate::control::{BATCH, Ending, LENGTH, Order, Report};
+use crate::admission::Policy;
+use crate::control::{BATCH, Ending, Keys, LENGTH, Order, Report};
 use crate::event::{ConnectionId, Event};
 use crate::launch;
 use crate::sys::address::{Address, Transport};
@@ -19,8 +20,10 @@ use crate::sys::socket::{self, Peer};
 use crate::sys::spawn::{self, PlanSpec, Spawned, Stage};
 use crate::sys::{Errno, fd, signal, wait};
 use crate::table::{Builtin, Identity, ListenerId, ServiceId};
-use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// First and longest rest before a worker that died is started again.
@@ -50,6 +53,10 @@ pub(super) struct Link {
     /// How many there have been.
     incarnation: u32,
     restart: Duration,
+    /// Number of the last order that is answered.
+    serial: u32,
+    /// Orders that the worker has not answered yet.
+    owed: HashSet<u32>,
 }
 
 /// A worker that runs.
@@ -58,9 +65,21 @@ struct Tie {
     pid: i32,
     socket: OwnedFd,
     born: Instant,
-    outgoing: VecDeque<(Order, Option<ListenerId>)>,
+    outgoing: VecDeque<(Order, Attachment)>,
+    /// The admission keys that it knows.
+    policies: HashMap<ServiceId, Rc<Policy>>,
     waits_for_room: bool,
     sessions: HashMap<u32, (ServiceId, Peer, Instant)>,
+}
+
+/// What goes with an order.
+#[derive(Debug)]
+pub(super) enum Attachment {
+    Nothing,
+    /// Its socket, if it still has one then.
+    Listener(ListenerId),
+    /// The admission keys of the service of this name.
+    Keys(Rc<str>, Rc<Policy>),
 }
 
 impl Default for Link {
@@ -72,6 +91,8 @@ impl Default for Link {
             given: HashMap::new(),
             incarnation: 0,
             restart: RESTART.0,
+            serial: 0,
+            owed: HashSet::new(),
         }
     }
 }
@@ -113,6 +134,19 @@ impl Link {
         Some((id, *service, *peer, *began))
     }
 
+    /// A number for an order that is answered; `None` when there is no worker.
+    pub(super) fn next_serial(&mut self) -> Option<u32> {
+        self.tie.as_ref()?;
+        self.serial = self.serial.wrapping_add(1);
+        self.owed.insert(self.serial);
+        Some(self.serial)
+    }
+
+    /// Whether the worker has still to obey the order of this number.
+    pub(super) fn owes(&self, serial: u32) -> bool {
+        self.owed.contains(&serial)
+    }
+
     /// Sessions that the worker has.
     pub(super) fn live(&self) -> usize {
         self.tie.as_ref().map_or(0, |tie| tie.sessions.len())
@@ -137,9 +171,39 @@ impl Supervisor {
             transport: listener.endpoint.transport,
             max_connections: entry.facts.max_connections,
         };
+        let service = listener.service;
         match self.link.tie {
-            Some(_) => self.order(order, Some(id)),
+            Some(_) => {
+                self.tell_policy(service);
+                self.order(order, Attachment::Listener(id));
+            }
             None => self.start_worker(),
+        }
+    }
+
+    /// Tells the worker the admission keys of a service, if it does not know them.
+    pub(super) fn tell_policy(&mut self, service: ServiceId) {
+        let (Some(tie), Some(entry)) = (&mut self.link.tie, self.services.get(service)) else {
+            return;
+        };
+        let policy = &entry.policy;
+        let is_known = match tie.policies.get(&service) {
+            Some(known) => Rc::ptr_eq(known, policy) || known == policy,
+            None => **policy == Policy::default(),
+        };
+        if !is_known {
+            let name = entry.facts.name.as_str().into();
+            let keys = Attachment::Keys(name, Rc::clone(policy));
+            tie.policies.insert(service, Rc::clone(policy));
+            self.order(Order::Policy { service }, keys);
+        }
+    }
+
+    /// Has the worker forget the admission keys of a service that is gone.
+    pub(super) fn forget_policy(&mut self, service: ServiceId) {
+        let tie = self.link.tie.as_mut();
+        if tie.is_some_and(|tie| tie.policies.remove(&service).is_some()) {
+            self.order(Order::Forget { service }, Attachment::Nothing);
         }
     }
 
@@ -153,7 +217,7 @@ impl Supervisor {
         if self.link.tie.is_some() {
             listener.state = State::Leaving;
             self.timers.set(Instant::now() + LEAVE, Timer::Leaving(id));
-            self.order(Order::Unlisten { listener: id }, None);
+            self.order(Order::Unlisten { listener: id }, Attachment::Nothing);
         } else {
             listener.state = State::Resting;
             self.activate(id);
@@ -188,9 +252,9 @@ impl Supervisor {
     }
 
     /// Tells the worker something, in order, as soon as there is room.
-    pub(super) fn order(&mut self, order: Order, listener: Option<ListenerId>) {
+    pub(super) fn order(&mut self, order: Order, attachment: Attachment) {
         if let Some(tie) = &mut self.link.tie {
-            tie.outgoing.push_back((order, listener));
+            tie.outgoing.push_back((order, attachment));
             self.send_orders();
         }
     }
@@ -200,21 +264,8 @@ impl Supervisor {
             return;
         };
         let mut is_full = false;
-        while let Some((order, listener)) = tie.outgoing.front() {
-            let listener = listener.map(|id| {
-                self.listeners
-                    .get(id)
-                    .and_then(|listener| listener.socket())
-            });
-            let sent = match listener {
-                // Closed in the meantime.
-                Some(None) => Ok(()),
-                Some(Some(socket)) => {
-                    socket::send_record(tie.socket.as_fd(), &order.encode(), Some(socket))
-                }
-                None => socket::send_record(tie.socket.as_fd(), &order.encode(), None),
-            };
-            match sent {
+        while let Some((order, attachment)) = tie.outgoing.front() {
+            match send(tie.socket.as_fd(), order, attachment, &self.listeners) {
                 Ok(()) => drop(tie.outgoing.pop_front()),
                 Err(Errno::EAGAIN) => {
                     is_full = true;
@@ -292,6 +343,7 @@ impl Supervisor {
             socket,
             born: Instant::now(),
             outgoing: VecDeque::new(),
+            policies: HashMap::new(),
             waits_for_room: false,
             sessions: HashMap::new(),
         });
@@ -308,8 +360,9 @@ impl Supervisor {
             })
             .collect();
         for address in own_udp {
-            self.order(Order::OwnUdp { address }, None);
+            self.order(Order::OwnUdp { address }, Attachment::Nothing);
         }
+        self.tell_bans();
         for (id, builtin) in self.link.given.clone() {
             self.give(id, builtin);
         }
@@ -408,12 +461,31 @@ impl Supervisor {
                 }
             }
             Report::Unlistened { listener } => self.come_back(listener),
+            Report::Refused {
+                service,
+                number,
+                peer,
+                reason,
+            } => {
+                let id = ConnectionId {
+                    worker,
+                    number: number.into(),
+                };
+                let facts = SessionFacts {
+                    service,
+                    id,
+                    peer: Some(peer),
+                };
+                self.observe_session(facts, |session| Event::Refused { session, reason });
+            }
+            Report::Obeyed { serial } => drop(self.link.owed.remove(&serial)),
             Report::Datagrams {
                 service,
                 received,
                 answered,
                 unsafe_source,
                 over_rate,
+                refused,
             } => {
                 if let Some(entry) = self.services.get_mut(service) {
                     let service = &entry.facts.name;
@@ -423,6 +495,7 @@ impl Supervisor {
                         answered,
                         unsafe_source,
                         over_rate,
+                        refused,
                     });
                 }
             }
@@ -481,6 +554,8 @@ impl Supervisor {
         let Some(tie) = self.link.tie.take() else {
             return;
         };
+        // Whoever comes next is told anew.
+        self.link.owed.clear();
         for (number, session) in tie.sessions {
             self.finish(number, session, None, reason(Ending::WorkerDied));
         }
@@ -526,6 +601,35 @@ impl Supervisor {
             self.finish(number, session, None, "stopped");
         }
         self.take_all_back();
+    }
+}
+
+/// Sends an order with what belongs to it.
+fn send(
+    worker: BorrowedFd,
+    order: &Order,
+    attachment: &Attachment,
+    listeners: &Listeners,
+) -> Result<(), Errno> {
+    let record = order.encode();
+    match attachment {
+        Attachment::Nothing => socket::send_record(worker, &record, None),
+        Attachment::Listener(id) => match listeners.get(*id).and_then(|it| it.socket()) {
+            Some(listener) => socket::send_record(worker, &record, Some(listener)),
+            // Closed in the meantime.
+            None => Ok(()),
+        },
+        Attachment::Keys(name, policy) => {
+            let keys = Keys {
+                name: Cow::Borrowed(name),
+                rules: Cow::Borrowed(&policy.rules),
+                acl: policy.acl.as_deref().map(Cow::Borrowed),
+            };
+            let file = keys.to_file().map_err(|error| {
+                Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::ENOMEM))
+            })?;
+            socket::send_record(worker, &record, Some(file.as_fd()))
+        }
     }
 }
 

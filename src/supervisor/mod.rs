@@ -9,6 +9,8 @@
 //! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `control`
 //! answers commands, `stop` ends.
 
+mod account;
+mod bans;
 mod children;
 mod condition;
 mod control;
@@ -29,16 +31,19 @@ mod word;
 
 pub use start::{Options, Source, serve};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Now};
 use crate::event::{ConnectionId, Event, Session};
 use crate::launch::Inherited;
 use crate::log::Log;
+use crate::refuse::Leaving;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::queue::Diag;
 use crate::sys::signal::{Mail, Mailbox};
 use crate::sys::spawn::Spawner;
+use crate::sys::time::Clock;
 use crate::sys::{Errno, fd};
 use crate::table::{Server, ServiceId};
+use account::Accounts;
 use children::{Children, SessionFacts};
 use control::{Control, Since};
 use link::Link;
@@ -70,7 +75,13 @@ pub struct Supervisor {
     services: Services,
     listeners: Listeners,
     admission: Admission<ServiceId>,
+    /// Refused clients that have not gone yet.
+    leaving: Leaving,
+    /// When the server began, for clocks that count from there.
+    start: Instant,
+    clock: Clock,
     children: Children,
+    accounts: Accounts,
     waiters: HashMap<i32, waiting::Waiter>,
     diag: Diag,
     pipes: stderr::Pipes,
@@ -115,6 +126,8 @@ impl Supervisor {
             Word::Child(pid) => self.on_old_child(pid),
             Word::Stderr(number) => self.on_stderr(number),
             Word::Worker => self.on_worker(ready),
+            Word::Notices => self.on_notices(),
+            Word::Leaving(number) => self.leaving.gone(number),
             Word::Log => {}
             Word::Control => self.on_control(),
             Word::Caller(number) => self.on_caller(number, ready),
@@ -143,6 +156,8 @@ impl Supervisor {
             Timer::LoaderDeadline(pid) => self.on_loader_deadline(pid),
             Timer::StartWorker => self.start_worker(),
             Timer::Stop => self.stop_further(),
+            Timer::Accounts => self.close_accounts(now),
+            Timer::Refused => self.end_refused(now),
             Timer::Flush => {}
             Timer::Callers => self.look_after_callers(now),
         }
@@ -180,6 +195,16 @@ impl Supervisor {
         entry.tally.observe(&event);
         // Not `entry.note`: the event borrows the name.
         entry.condition.note(&event, entry.tally.live, &entry.facts);
+    }
+
+    /// This moment, as admission counts it.
+    fn moment(&mut self) -> Now {
+        let local = self.clock.now().local;
+        Now {
+            at: self.start.elapsed(),
+            weekday: local.weekday,
+            minute: u16::from(local.hour) * 60 + u16::from(local.minute),
+        }
     }
 
     fn next_id(&mut self) -> ConnectionId {

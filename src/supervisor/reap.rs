@@ -1,7 +1,8 @@
 //! Leave-taking: launches that are decided, children that have ended.
 
 use super::Supervisor;
-use super::children::{Child, Role, Search, SessionFacts};
+use super::account::Ended;
+use super::children::{Child, Role, Search};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Permit;
@@ -116,6 +117,7 @@ impl Supervisor {
                 session,
                 permit,
                 pipe,
+                cookie,
             } => {
                 self.leave_pipe(pipe, session.service);
                 if outcome == Some(Outcome::Executed) {
@@ -124,7 +126,13 @@ impl Supervisor {
                         pid: exit.pid,
                     });
                 }
-                self.on_program_exit(exit, session, permit, born, failure);
+                let duration = born.elapsed();
+                let ended = Ended {
+                    session,
+                    exit,
+                    duration,
+                };
+                self.on_program_exit(ended, permit, failure, cookie);
             }
         }
         // What it had may be what we lacked.
@@ -144,29 +152,17 @@ impl Supervisor {
 
     fn on_program_exit(
         &mut self,
-        exit: wait::Exit,
-        session: SessionFacts,
+        ended: Ended,
         permit: Permit<ServiceId>,
-        born: Instant,
         failure: Option<(Stage, Errno)>,
+        cookie: Option<u64>,
     ) {
-        let duration = born.elapsed();
-        let wait::Exit {
-            pid,
-            status,
-            cpu,
-            max_rss,
-        } = exit;
+        let (session, duration) = (ended.session, ended.duration);
+        let wait::Exit { pid, status, .. } = ended.exit;
         match failure {
-            None => self.observe_session(session, |session| Event::Ended {
-                session,
-                pid,
-                status,
-                duration,
-                cpu,
-                max_rss,
-            }),
+            None => self.account(ended, cookie),
             Some((stage, errno)) => {
+                self.accounts.forget(cookie);
                 let facts = self
                     .services
                     .get(session.service)
@@ -215,6 +211,7 @@ impl Supervisor {
             return;
         }
         self.admission.forget_service(service);
+        self.forget_policy(service);
         if let Some(entry) = self.services.leave(service) {
             self.observe(&Event::Totals {
                 service: &entry.facts.name,

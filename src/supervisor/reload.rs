@@ -6,13 +6,15 @@
 //! the state after a restart with the same table.
 
 use super::Supervisor;
+use super::link::Attachment;
 use super::listeners::{self, Key, State};
+use crate::admission::Policy;
 use crate::control::{Order, Place};
 use crate::event::Event;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::socket::{self, BindError};
-use crate::table::{Action, Control, Endpoint, ListenerId, Service, ServiceId, Table};
+use crate::table::{Acl, Action, Control, Endpoint, ListenerId, Rules, Service, ServiceId, Table};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -35,8 +37,9 @@ impl Supervisor {
         let Table {
             server,
             identities,
+            acls,
+            rules,
             services,
-            ..
         } = table;
         self.configure_log(&server);
         let place = match &server.control {
@@ -51,11 +54,12 @@ impl Supervisor {
         self.link
             .configure(server.worker, server.max_worker_connections);
         let max_connections = server.max_worker_connections;
-        self.order(Order::Ceiling { max_connections }, None);
+        self.order(Order::Ceiling { max_connections }, Attachment::Nothing);
         self.services.set_identities(identities);
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
-        let (changes, wanted) = self.change_services(services);
+        self.configure_accounts(services.iter().any(|service| service.account));
+        let (changes, wanted) = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
         self.wake_all();
 
@@ -111,11 +115,16 @@ impl Supervisor {
     fn change_services(
         &mut self,
         services: Vec<Rc<Service>>,
+        policies: &[Rc<Policy>],
     ) -> (Changes, Vec<(ServiceId, Endpoint)>) {
         let mut known = self.services.by_name();
         let mut changes = Changes::default();
         let mut wanted = Vec::new();
         for facts in services {
+            let policy = policies
+                .get(facts.rules as usize)
+                .cloned()
+                .unwrap_or_default();
             let id = match known.remove(&facts.name) {
                 Some(id) => {
                     let entry = self
@@ -126,12 +135,12 @@ impl Supervisor {
                         true => changes.kept += 1,
                         false => changes.changed += 1,
                     }
-                    entry.renew(Rc::clone(&facts));
+                    entry.renew(Rc::clone(&facts), policy);
                     id
                 }
                 None => {
                     changes.added += 1;
-                    self.services.enter(Rc::clone(&facts))
+                    self.services.enter(Rc::clone(&facts), policy)
                 }
             };
             self.limit(id, &facts);
@@ -162,15 +171,21 @@ impl Supervisor {
     }
 
     fn limit(&mut self, id: ServiceId, facts: &Service) {
-        match facts.action {
-            Action::Exec(_) => self.admission.set_service(id, facts.max_connections),
-            Action::Builtin(_) => self.order(
-                Order::Limit {
+        let max_connections = facts.max_connections;
+        match (&facts.action, self.services.get(id)) {
+            (Action::Exec(_), Some(entry)) => {
+                let policy = Rc::clone(&entry.policy);
+                self.admission.set_service(id, max_connections, policy);
+            }
+            (Action::Exec(_), None) => {}
+            (Action::Builtin(_), _) => {
+                self.tell_policy(id);
+                let order = Order::Limit {
                     service: id,
-                    max_connections: facts.max_connections,
-                },
-                None,
-            ),
+                    max_connections,
+                };
+                self.order(order, Attachment::Nothing);
+            }
         }
     }
 
@@ -338,7 +353,7 @@ impl Supervisor {
                     address: &address,
                 });
                 if let (Transport::Udp, Address::Inet(address)) = (transport, bound) {
-                    self.order(Order::OwnUdp { address }, None);
+                    self.order(Order::OwnUdp { address }, Attachment::Nothing);
                 }
                 self.activate(id);
             }
@@ -410,7 +425,7 @@ impl Supervisor {
                 (listener.endpoint.transport, &listener.bound)
             {
                 let address = *address;
-                self.order(Order::ForgetUdp { address }, None);
+                self.order(Order::ForgetUdp { address }, Attachment::Nothing);
             }
         }
         listener.close();
@@ -429,4 +444,16 @@ impl Supervisor {
     fn is_about_to_be_free(&self, errno: Errno) -> bool {
         errno == Errno::EADDRINUSE && self.listeners.iter().any(|(_, listener)| listener.unwanted)
     }
+}
+
+/// The admission keys of a table, each with its lists.
+fn policies(acls: Vec<Acl>, rules: Vec<Rules>) -> Vec<Rc<Policy>> {
+    let acls: Vec<Rc<Acl>> = acls.into_iter().map(Rc::new).collect();
+    let policy = |rules: Rules| {
+        let acl = rules
+            .acl
+            .and_then(|index| acls.get(index as usize).cloned());
+        Rc::new(Policy { rules, acl })
+    };
+    rules.into_iter().map(policy).collect()
 }

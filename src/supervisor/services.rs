@@ -4,6 +4,7 @@
 //! its last session has ended, so that counters and end records still have a name.
 
 use super::condition::Condition;
+use crate::admission::Policy;
 use crate::event::{Event, Tally};
 use crate::launch::{self, Inherited};
 use crate::sys::spawn::Plan;
@@ -19,6 +20,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) facts: Rc<Service>,
+    /// Who gets in.
+    pub(super) policy: Rc<Policy>,
     /// Made at the first launch: of thousands of services most are never asked.
     plan: Option<Rc<Plan>>,
     pub(super) tally: Tally,
@@ -34,9 +37,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(facts: Rc<Service>) -> Entry {
+    pub(super) fn new(facts: Rc<Service>, policy: Rc<Policy>) -> Entry {
         Entry {
             facts,
+            policy,
             plan: None,
             tally: Tally::default(),
             listeners: Vec::new(),
@@ -54,12 +58,13 @@ impl Entry {
     }
 
     /// Puts new facts in force.
-    pub(super) fn renew(&mut self, facts: Rc<Service>) {
+    pub(super) fn renew(&mut self, facts: Rc<Service>, policy: Rc<Policy>) {
         if self.retired || self.facts.enabled != facts.enabled {
             self.condition.begin_anew();
         }
         self.condition.count(self.tally.live, &facts);
         self.facts = facts;
+        self.policy = policy;
         self.plan = None;
         self.retired = false;
         self.backoff = BACKOFF.0;
@@ -129,10 +134,10 @@ impl Services {
     }
 
     /// Adds one that was not there.
-    pub(super) fn enter(&mut self, facts: Rc<Service>) -> ServiceId {
+    pub(super) fn enter(&mut self, facts: Rc<Service>, policy: Rc<Policy>) -> ServiceId {
         let id = ServiceId(self.next);
         self.next += 1;
-        self.entries.insert(id, Entry::new(facts));
+        self.entries.insert(id, Entry::new(facts, policy));
         id
     }
 

@@ -11,12 +11,13 @@ use crate::log::Log;
 use crate::sys::poll::Poller;
 use crate::sys::signal::{self, Mailbox};
 use crate::sys::spawn::{Rung, Spawner};
+use crate::sys::time::Clock;
 use crate::sys::{Errno, fd, limits, user};
 use crate::table::Table;
 use std::io::Write;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What PID 1 gives programs to end by themselves when nothing was said: with it they end anyway.
 const INIT_DRAIN: Duration = Duration::from_secs(3);
@@ -127,7 +128,11 @@ impl Supervisor {
             services: Default::default(),
             listeners: Default::default(),
             admission: Admission::new(0),
+            leaving: Default::default(),
+            start: Instant::now(),
+            clock: Clock::new(),
             children: Default::default(),
+            accounts: Default::default(),
             waiters: Default::default(),
             diag: Default::default(),
             pipes: Default::default(),

@@ -174,6 +174,7 @@ impl Supervisor {
     pub(super) fn say_goodbye(&mut self) {
         self.close_control();
         self.dismiss_worker();
+        self.close_all_accounts();
         if self.phase == Phase::Over {
             let mut totals: Vec<_> = self
                 .services

@@ -5,13 +5,15 @@ use super::children::{Role, SessionFacts};
 use super::listeners::State;
 use super::timers::Timer;
 use super::word::Word;
+use crate::admission::Room;
 use crate::event::Event;
 use crate::launch::{self, Connection, Launched, Local};
-use crate::sys::Errno;
+use crate::refuse;
 use crate::sys::poll::Interest;
 use crate::sys::socket::{self, Peer};
 use crate::sys::spawn::Plan;
-use crate::table::{Action, ListenerId, Service, ServiceId};
+use crate::sys::{Errno, destroyed};
+use crate::table::{Action, Client, ListenerId, Refusal, Service, ServiceId};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -54,8 +56,8 @@ impl Supervisor {
     fn take_batch(&mut self, id: ListenerId, service: ServiceId) {
         let mut aborted = 0;
         for _ in 0..BATCH {
-            if !self.has_room(service) {
-                return self.rest(id);
+            if !self.may_ask(id, service) {
+                return;
             }
             let Some(socket) = self
                 .listeners
@@ -89,42 +91,63 @@ impl Supervisor {
         entry.tally.observe(&Event::Aborted { service: name });
     }
 
-    /// Whether a connection to the service may be taken now.
-    pub(super) fn has_room(&self, service: ServiceId) -> bool {
-        self.phase.is_serving() && !self.shortage.is_resting() && self.admission.has_room(service)
+    /// Whether a listener may be asked now; else it rests until it may.
+    pub(super) fn may_ask(&mut self, id: ListenerId, service: ServiceId) -> bool {
+        if !self.phase.is_serving() || self.shortage.is_resting() {
+            self.rest(id);
+            return false;
+        }
+        let now = self.moment();
+        match self.admission.room(service, &now) {
+            Room::Open => return true,
+            Room::Full | Room::ServerFull => self.rest(id),
+            Room::RestUntil(at) => self.rest_for(id, at.saturating_sub(now.at)),
+        }
+        false
     }
 
     fn take(&mut self, id: ListenerId, service: ServiceId, socket: OwnedFd, peer: Peer) {
+        let now = self.moment();
         let Some(listener) = self.listeners.get(id) else {
             return;
         };
         if matches!(peer, Peer::Inet(_)) && socket::is_gone(&socket) {
             return self.count_aborted(service);
         }
+        let permit = match self.admission.admit(service, Client::from(peer), &now) {
+            Ok(permit) => permit,
+            Err(reason) => return self.refuse_client(service, socket, peer, reason),
+        };
         let local = match (Local::of(&listener.bound), listener.is_wildcard()) {
             (Local::Inet(_), true) => match socket::local_address(socket.as_fd()) {
                 Ok(Some(address)) => Local::Inet(address),
-                _ => return self.count_aborted(service),
+                _ => {
+                    self.admission.release(permit);
+                    return self.count_aborted(service);
+                }
             },
             (local, _) => local,
         };
         let plan = self.services.plan(service, self.inherited);
         let (Some(entry), Some(plan)) = (self.services.get_mut(service), plan) else {
-            return;
-        };
-        let Ok(permit) = self.admission.admit(service) else {
+            self.admission.release(permit);
             return;
         };
         entry.tally.observe(&Event::Accepted {
             service: &entry.facts.name,
         });
         let facts = Rc::clone(&entry.facts);
+        let cookie = match facts.account {
+            true => destroyed::cookie(socket.as_fd()),
+            false => None,
+        };
         let connection = Connection {
             socket,
             peer,
             local,
             id: self.next_id(),
             at: Instant::now(),
+            cookie,
         };
         self.launch(Waiting {
             service,
@@ -133,6 +156,35 @@ impl Supervisor {
             connection,
             permit,
         });
+    }
+
+    /// A connection is not admitted: its client is told why, and let go.
+    fn refuse_client(&mut self, service: ServiceId, socket: OwnedFd, peer: Peer, reason: Refusal) {
+        let session = SessionFacts {
+            service,
+            id: self.next_id(),
+            peer: Some(peer),
+        };
+        self.observe_session(session, |session| Event::Refused { session, reason });
+        let Some(entry) = self.services.get(service) else {
+            return;
+        };
+        let text = refuse::text(&entry.policy.rules, reason, peer, &entry.facts.name);
+        let word = |number| Word::Leaving(number).into();
+        let (text, now) = (text.as_deref(), Instant::now());
+        self.leaving
+            .refuse(service, socket, text, &self.poller, word, now);
+        if let Some(at) = self.leaving.next_due() {
+            self.timers.set_once(at, Timer::Refused);
+        }
+    }
+
+    /// Refused clients have had their time.
+    pub(super) fn end_refused(&mut self, now: Instant) {
+        self.leaving.expire(now);
+        if let Some(at) = self.leaving.next_due() {
+            self.timers.set(at, Timer::Refused);
+        }
     }
 
     /// Launches a program on a connection; what lacks a resource waits until it is there.
@@ -151,7 +203,10 @@ impl Supervisor {
                     id: connected.id,
                     peer: Some(connected.peer),
                 };
-                self.enter_program(launched, session, connected.at);
+                if let Some(cookie) = connected.cookie {
+                    self.accounts.expect(cookie);
+                }
+                self.enter_program(launched, session, connected.at, connected.cookie);
                 self.shortage.succeeded(&mut self.timers);
             }
             Err(postponed) => {
@@ -164,7 +219,7 @@ impl Supervisor {
                     service,
                     facts,
                     plan,
-                    connection,
+                    connection: *connection,
                     permit,
                 });
                 self.run_short("start a program", errno);
@@ -178,6 +233,7 @@ impl Supervisor {
         launched: Launched,
         session: SessionFacts,
         born: Instant,
+        cookie: Option<u64>,
     ) {
         let Launched {
             spawned,
@@ -190,6 +246,7 @@ impl Supervisor {
             session,
             permit,
             pipe,
+            cookie,
         };
         self.children.enter(spawned, role, born);
         self.time_aging();

@@ -29,6 +29,10 @@ pub(super) enum Timer {
     Orders,
     /// Stopping goes a step further.
     Stop,
+    /// The kernel has had its time to tell what connections have moved.
+    Accounts,
+    /// Refused clients have had their time to go.
+    Refused,
     /// The log may be read again.
     Flush,
     /// Callers of the control socket have had their time.

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 /// A program that lived this long has done something, whatever its queue looks like.
 const GOOD_RUN: Duration = Duration::from_secs(1);
 
+/// How long a listener rests whose program has used up its rate, and the next start is further away:
+/// there is nobody to refuse.
+const RATE_REST: Duration = Duration::from_secs(1);
+
 /// A `wait` program that runs.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -65,8 +69,8 @@ enum Appetite {
 impl Supervisor {
     /// Something waits at a listener of a `wait` service.
     pub(super) fn start_waiter(&mut self, id: ListenerId, service: ServiceId) {
-        if !self.has_room(service) {
-            return self.rest(id);
+        if !self.may_ask(id, service) {
+            return;
         }
         if self.is_lent(service) {
             return self.rest(id);
@@ -81,8 +85,9 @@ impl Supervisor {
             Pass::ListenFds => entry.listeners.clone(),
         };
         let connection_id = self.next_id();
-        let Ok(permit) = self.admission.admit(service) else {
-            return;
+        let now = self.moment();
+        let Ok(permit) = self.admission.start(service, &now) else {
+            return self.rest_for(id, RATE_REST);
         };
         let listeners = lent_ids.iter().filter_map(|id| self.listeners.get(*id));
         let lent: Vec<Lent> = listeners
@@ -116,7 +121,7 @@ impl Supervisor {
                 };
                 self.lend(&lent_ids);
                 self.waiters.insert(pid, Waiter { lent: queues });
-                self.enter_program(launched, session, born);
+                self.enter_program(launched, session, born, None);
                 self.shortage.succeeded(&mut self.timers);
             }
             Err(postponed) => {

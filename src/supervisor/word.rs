@@ -23,6 +23,10 @@ pub(super) enum Word {
     Control,
     /// Somebody who has called it.
     Caller(u32),
+    /// Connections are over that a service wants to know about.
+    Notices,
+    /// A refused client has gone.
+    Leaving(u32),
 }
 
 const SHIFT: u32 = 56;
@@ -39,6 +43,8 @@ impl From<Word> for u64 {
             Word::Log => (6, 0),
             Word::Control => (7, 0),
             Word::Caller(number) => (8, number),
+            Word::Leaving(number) => (9, number),
+            Word::Notices => (10, 0),
         };
         (kind << SHIFT) | u64::from(number)
     }
@@ -56,7 +62,9 @@ impl From<u64> for Word {
             5 => Word::Worker,
             6 => Word::Log,
             7 => Word::Control,
-            _ => Word::Caller(number),
+            8 => Word::Caller(number),
+            9 => Word::Leaving(number),
+            _ => Word::Notices,
         }
     }
 }
@@ -73,11 +81,15 @@ mod tests {
             Word::Listener(ListenerId(u32::MAX)),
             Word::Child(4_194_304),
         ];
-        for word in words
-            .into_iter()
-            .chain([Word::Stderr(7), Word::Worker, Word::Log])
-            .chain([Word::Control, Word::Caller(9)])
-        {
+        for word in words.into_iter().chain([
+            Word::Stderr(7),
+            Word::Worker,
+            Word::Log,
+            Word::Control,
+            Word::Caller(9),
+            Word::Leaving(9),
+            Word::Notices,
+        ]) {
             assert_eq!(Word::from(u64::from(word)), word);
         }
     }

@@ -8,6 +8,7 @@ pub mod address;
 pub mod caller;
 pub mod confine;
 pub mod datagram;
+pub mod destroyed;
 pub mod fd;
 pub mod limits;
 pub mod names;

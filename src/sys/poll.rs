@@ -15,6 +15,8 @@ pub enum Interest {
     Write,
     /// Both.
     Both,
+    /// The end of what the other side sends, whether or not all before it was read.
+    End,
     /// Something to read, told once for each change instead of as long as it lasts.
     ReadEdge,
 }
@@ -83,7 +85,8 @@ impl Poller {
         };
         Ok(self.events[..count].iter().map(|event| {
             let flags = event.events();
-            let broken = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
+            let broken = flags
+                .intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP | EpollFlags::EPOLLRDHUP);
             Ready {
                 word: event.data(),
                 readable: broken || flags.contains(EpollFlags::EPOLLIN),
@@ -98,6 +101,7 @@ fn flags(interest: Interest) -> EpollFlags {
         Interest::Read => EpollFlags::EPOLLIN,
         Interest::Write => EpollFlags::EPOLLOUT,
         Interest::Both => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
+        Interest::End => EpollFlags::EPOLLRDHUP,
         Interest::ReadEdge => EpollFlags::EPOLLIN | EpollFlags::EPOLLET,
     }
 }

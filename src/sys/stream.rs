@@ -1,7 +1,7 @@
 //! Bytes over a connection that we serve ourselves: receive, send, shut down.
 //!
 //! Nothing waits (EAGAIN instead) and nothing raises SIGPIPE (EPIPE instead); an interrupted call
-//! is made again. Only the worker uses this: the supervisor reads no byte that a client sent.
+//! is made again. The supervisor only sends: it reads no byte that a client sent.
 
 use super::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send as nix_send, shutdown};

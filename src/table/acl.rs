@@ -5,6 +5,7 @@
 //! search; the entry that decided is always known with its place.
 
 use super::prefixes::{Note, Prefixes, network};
+use crate::sys::socket::Peer;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -26,6 +27,15 @@ pub enum Client {
     Ip(IpAddr),
     /// Over a Unix socket.
     Uid(u32),
+}
+
+impl From<Peer> for Client {
+    fn from(peer: Peer) -> Client {
+        match peer {
+            Peer::Inet(address) => Client::Ip(address.ip()),
+            Peer::Unix { uid, .. } => Client::Uid(uid),
+        }
+    }
 }
 
 /// Which list an entry is of. Of two that are as specific, the lesser decides.

@@ -6,13 +6,14 @@
 use super::listeners::Offer;
 use super::session::Session;
 use super::{Source, Worker};
-use crate::admission::{Permit, Refusal};
+use crate::admission::{Permit, Room};
 use crate::builtin::Conversation;
 use crate::control::{Ending, ListenerId, Report, ServiceId};
+use crate::refuse;
 use crate::sys::Errno;
 use crate::sys::poll::{Ready, is_readable};
 use crate::sys::socket::{Peer, accept};
-use crate::table::Transport;
+use crate::table::{Client, Refusal, Transport};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Connections accepted from one listener in one turn.
@@ -28,8 +29,15 @@ impl Worker<'_> {
             if self.reports.is_long() {
                 return self.listeners.rest(id, &self.poller, self.now);
             }
-            if self.admission.live(offer.service) >= self.listeners.limit(offer.service) {
-                return self.listeners.wait_for_room(id, &self.poller);
+            let now = self.moment();
+            match self.admission.room(offer.service, &now) {
+                // When the whole worker is full, somebody makes way.
+                Room::Open | Room::ServerFull => {}
+                Room::Full => return self.listeners.wait_for_room(id, &self.poller),
+                Room::RestUntil(at) => {
+                    let until = self.start + at;
+                    return self.listeners.rest_until(id, &self.poller, until);
+                }
             }
             match self.accept_one(id) {
                 Ok((socket, peer)) => self.begin(offer, socket, peer),
@@ -71,14 +79,13 @@ impl Worker<'_> {
     }
 
     fn begin(&mut self, offer: Offer, socket: OwnedFd, peer: Peer) {
-        let Some(permit) = self.admit(offer.service) else {
-            return self.reports.push(Report::Aborted {
-                service: offer.service,
-            });
+        self.last_number = self.last_number.checked_add(1).unwrap_or(1);
+        let permit = match self.admit(offer.service, peer) {
+            Ok(permit) => permit,
+            Err(reason) => return self.refuse(offer.service, socket, peer, reason),
         };
         let records = offer.transport == Transport::UnixSeqpacket;
         let conversation = Conversation::begin(offer.builtin, records, &self.clock.now());
-        self.last_number = self.last_number.checked_add(1).unwrap_or(1);
         self.reports.push(Report::Began {
             service: offer.service,
             number: self.last_number,
@@ -92,16 +99,38 @@ impl Worker<'_> {
         ));
     }
 
-    /// Takes a permit, if need be from the oldest. The listener was asked only because its service
-    /// has room, so there is none only for a worker that may have no connection at all.
-    fn admit(&mut self, service: ServiceId) -> Option<Permit<ServiceId>> {
+    /// Takes a permit, if need be from the session that has been idle for the longest time.
+    fn admit(&mut self, service: ServiceId, peer: Peer) -> Result<Permit<ServiceId>, Refusal> {
+        let now = self.moment();
         loop {
-            match self.admission.admit(service) {
-                Ok(permit) => return Some(permit),
+            match self.admission.admit(service, Client::from(peer), &now) {
                 Err(Refusal::ServerFull) if self.evict_oldest() => {}
-                Err(_) => return None,
+                decided => return decided,
             }
         }
+    }
+
+    fn refuse(&mut self, service: ServiceId, socket: OwnedFd, peer: Peer, reason: Refusal) {
+        self.reports.push(Report::Refused {
+            service,
+            number: self.last_number,
+            peer,
+            reason,
+        });
+        // Without keys of its own it has no text either.
+        let Some((name, policy)) = self.policies.get(&service) else {
+            return;
+        };
+        let text = refuse::text(&policy.rules, reason, peer, name);
+        let word = |number| Source::Leaving(number).word();
+        self.leaving.refuse(
+            service,
+            socket,
+            text.as_deref(),
+            &self.poller,
+            word,
+            self.now,
+        );
     }
 
     /// Lets a new session say what it has to say first: short answers are over with that, and cost

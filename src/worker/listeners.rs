@@ -75,11 +75,10 @@ impl Listeners {
         self.all.get_mut(&id)
     }
 
-    /// The service's `max_connections`; 0 when it has no listener.
-    pub(super) fn limit(&self, service: ServiceId) -> u32 {
-        self.services
-            .get(&service)
-            .map_or(0, |service| service.max_connections)
+    /// The service's `max_connections`; `None` when it has no listener.
+    pub(super) fn limit(&self, service: ServiceId) -> Option<u32> {
+        let service = self.services.get(&service)?;
+        Some(service.max_connections)
     }
 
     /// Changes it. False when the service has no listener.
@@ -138,6 +137,14 @@ impl Listeners {
         if let Some(listener) = self.all.get_mut(&id) {
             listener.rest = (listener.rest * 2).clamp(SHORTEST_REST, LONGEST_REST);
             self.resting.push(Reverse((now + listener.rest, id)));
+        }
+    }
+
+    /// Leaves a listener out until then.
+    pub(super) fn rest_until(&mut self, id: ListenerId, poller: &Poller, until: Instant) {
+        self.leave_out(id, poller);
+        if self.all.contains_key(&id) {
+            self.resting.push(Reverse((until, id)));
         }
     }
 

@@ -11,7 +11,6 @@ mod accept;
 mod datagrams;
 mod listeners;
 mod orders;
-mod rate;
 mod recency;
 mod reflection;
 mod reports;
@@ -20,19 +19,22 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Now, Policy};
 use crate::control::{ListenerId, Malformed, ServiceId};
+use crate::refuse::Leaving;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::time::Clock;
 use crate::sys::{Errno, confine, limits};
-use datagrams::Guard;
 use listeners::Listeners;
 use recency::Recency;
+use reflection::OwnSockets;
 use reports::{Reports, Sent};
 use session::Session;
+use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tally::Tallies;
 
@@ -65,6 +67,9 @@ pub enum Failure {
     Order(Malformed),
     /// A listener's descriptor was lost on the way: too many are open here.
     NoDescriptor(ListenerId),
+    /// A service's admission keys were lost on the way, or make no sense. Without them it would let
+    /// everybody in.
+    NoKeys(ServiceId),
 }
 
 impl fmt::Display for Failure {
@@ -72,6 +77,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Call(call, errno) => write!(f, "{call}: {}", errno.desc()),
             Failure::Order(malformed) => write!(f, "order from the supervisor: {malformed}"),
+            Failure::NoKeys(service) => {
+                write!(f, "service {} came without its admission keys", service.0)
+            }
             Failure::NoDescriptor(listener) => {
                 write!(
                     f,
@@ -126,6 +134,8 @@ struct Worker<'a> {
     settings: Settings,
     poller: Poller,
     ready: Vec<Ready>,
+    /// When the worker began, for clocks that count from there.
+    start: Instant,
     /// When this turn began.
     now: Instant,
     clock: Clock,
@@ -133,10 +143,15 @@ struct Worker<'a> {
     scratch: Box<[u8]>,
     listeners: Listeners,
     admission: Admission<ServiceId>,
+    /// The admission keys of services that have any.
+    policies: HashMap<ServiceId, (String, Rc<Policy>)>,
+    /// Refused clients that have not gone yet.
+    leaving: Leaving,
     sessions: Recency<Session>,
     /// The number of the connection that began last.
     last_number: u32,
-    guard: Guard,
+    /// UDP sockets of this server, which are never answered.
+    own_udp: OwnSockets,
     tallies: Tallies,
     reports: Reports,
 }
@@ -153,14 +168,17 @@ impl<'a> Worker<'a> {
             settings,
             poller,
             ready: Vec::with_capacity(EVENTS),
+            start: Instant::now(),
             now: Instant::now(),
             clock: Clock::new(),
             scratch: vec![0; session::SHARE].into(),
             listeners: Listeners::default(),
             admission: Admission::new(settings.max_connections),
+            policies: HashMap::new(),
+            leaving: Leaving::default(),
             sessions: Recency::new(),
             last_number: 0,
-            guard: Guard::default(),
+            own_udp: OwnSockets::default(),
             tallies: Tallies::default(),
             reports: Reports::default(),
         })
@@ -185,9 +203,11 @@ impl<'a> Worker<'a> {
                 Source::Control => {}
                 Source::Listener(id) => self.serve(id),
                 Source::Session(slot) => self.advance(slot, ready),
+                Source::Leaving(number) => self.leaving.gone(number),
             }
         }
         self.end_idle();
+        self.leaving.expire(self.now);
         self.listeners.wake(&self.poller, self.now);
         self.tallies.report(&mut self.reports, self.now);
         self.send_reports()
@@ -198,10 +218,26 @@ impl<'a> Worker<'a> {
             .sessions
             .oldest()
             .map(|(_, touched)| touched + self.settings.idle_timeout);
-        [idle, self.listeners.next_awake(), self.tallies.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let leaving = self.leaving.next_due();
+        [
+            idle,
+            leaving,
+            self.listeners.next_awake(),
+            self.tallies.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// This moment, as admission counts it.
+    fn moment(&mut self) -> Now {
+        let local = self.clock.now().local;
+        Now {
+            at: self.now.saturating_duration_since(self.start),
+            weekday: local.weekday,
+            minute: u16::from(local.hour) * 60 + u16::from(local.minute),
+        }
     }
 
     fn serve(&mut self, id: ListenerId) {
@@ -239,6 +275,7 @@ enum Source {
     Control,
     Listener(ListenerId),
     Session(u32),
+    Leaving(u32),
 }
 
 impl Source {
@@ -246,7 +283,8 @@ impl Source {
         match self {
             Source::Session(slot) => slot.into(),
             Source::Listener(id) => 1 << 32 | u64::from(id.0),
-            Source::Control => 2 << 32,
+            Source::Leaving(number) => 2 << 32 | u64::from(number),
+            Source::Control => 3 << 32,
         }
     }
 
@@ -254,6 +292,7 @@ impl Source {
         match (word >> 32, word as u32) {
             (0, slot) => Source::Session(slot),
             (1, id) => Source::Listener(ListenerId(id)),
+            (2, number) => Source::Leaving(number),
             _ => Source::Control,
         }
     }

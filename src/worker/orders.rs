@@ -2,11 +2,14 @@
 
 use super::listeners::{Listener, Offer};
 use super::{Failure, Worker};
-use crate::control::{LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::admission::Policy;
+use crate::control::{Keys, LENGTH, ListenerId, Order, Report, ServiceId};
 use crate::sys::Errno;
 use crate::sys::datagram;
 use crate::sys::socket::receive_record;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// Orders in one turn.
 const ORDERS: usize = 64;
@@ -60,8 +63,42 @@ impl Worker<'_> {
                 self.settings.max_connections = max_connections;
                 self.fit_to_descriptors();
             }
-            Order::OwnUdp { address } => self.guard.own.add(address),
-            Order::ForgetUdp { address } => self.guard.own.forget(address),
+            Order::OwnUdp { address } => self.own_udp.add(address),
+            Order::ForgetUdp { address } => self.own_udp.forget(address),
+            Order::Policy { service } => self.learn(service, descriptor)?,
+            Order::Forget { service } => drop(self.policies.remove(&service)),
+            Order::Ban {
+                serial,
+                prefix,
+                millis,
+            } => {
+                let now = self.moment();
+                let until = now.at.saturating_add(Duration::from_millis(millis));
+                // One too many is not banned; the supervisor, which has as much room, has said so.
+                let _ = self.admission.ban(prefix, until, &now);
+                self.reports.push(Report::Obeyed { serial });
+            }
+            Order::Unban { serial, prefix } => {
+                let now = self.moment();
+                self.admission.unban(prefix, &now);
+                self.reports.push(Report::Obeyed { serial });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a service's admission keys in force.
+    fn learn(&mut self, service: ServiceId, file: Option<OwnedFd>) -> Result<(), Failure> {
+        let file = file.ok_or(Failure::NoKeys(service))?;
+        let keys = Keys::from_file(file).map_err(|_| Failure::NoKeys(service))?;
+        let policy = Policy {
+            rules: keys.rules.into_owned(),
+            acl: keys.acl.map(|acl| Rc::new(acl.into_owned())),
+        };
+        let known = (keys.name.into_owned(), Rc::new(policy));
+        self.policies.insert(service, known);
+        if let Some(max_connections) = self.listeners.limit(service) {
+            self.limit(service, max_connections);
         }
         Ok(())
     }
@@ -88,7 +125,9 @@ impl Worker<'_> {
 
     fn limit(&mut self, service: ServiceId, max_connections: u32) {
         if self.listeners.set_limit(service, max_connections) {
-            self.admission.set_service(service, max_connections);
+            let policy = self.policies.get(&service);
+            let policy = policy.map_or_else(Rc::default, |(_, policy)| Rc::clone(policy));
+            self.admission.set_service(service, max_connections, policy);
             self.listeners.has_room(service, &self.poller, self.now);
         }
     }

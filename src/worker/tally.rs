@@ -17,8 +17,10 @@ pub(super) enum Fate {
     Unanswered,
     /// Its source is one that must not be answered.
     UnsafeSource,
-    /// Its source has had its share.
+    /// Its source, or the service, has had its share.
     OverRate,
+    /// Its source may not, or not now.
+    Refused,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ struct Tally {
     answered: u64,
     unsafe_source: u64,
     over_rate: u64,
+    refused: u64,
 }
 
 impl Tally {
@@ -37,6 +40,7 @@ impl Tally {
             Fate::Unanswered => {}
             Fate::UnsafeSource => self.unsafe_source += 1,
             Fate::OverRate => self.over_rate += 1,
+            Fate::Refused => self.refused += 1,
         }
     }
 
@@ -46,6 +50,7 @@ impl Tally {
             answered,
             unsafe_source,
             over_rate,
+            refused,
         } = *self;
         Report::Datagrams {
             service,
@@ -53,6 +58,7 @@ impl Tally {
             answered,
             unsafe_source,
             over_rate,
+            refused,
         }
     }
 }
@@ -126,6 +132,7 @@ mod tests {
             answered,
             unsafe_source,
             over_rate,
+            refused: 0,
         }
     }
 

@@ -5,8 +5,8 @@ use super::process::ready_until;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, connect,
-    getsockname, recv, send, shutdown, socket,
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, bind,
+    connect, getsockname, recv, send, setsockopt, shutdown, socket, sockopt,
 };
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -57,6 +57,28 @@ impl Client {
         };
         let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         connect(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+        Ok(Client(fd))
+    }
+
+    /// Connects to an IPv4 address from another one of this host's, such as 127.0.0.7.
+    #[track_caller]
+    pub(crate) fn connect_from(source: &str, address: &str) -> Client {
+        Client::try_connect_from(source, address)
+            .unwrap_or_else(|error| panic!("cannot connect from {source} to {address}: {error}"))
+    }
+
+    /// The same, for tests of services that may not answer.
+    pub(crate) fn try_connect_from(source: &str, address: &str) -> Result<Client, Errno> {
+        let source: std::net::Ipv4Addr = source.parse().expect("an IPv4 address");
+        let kind = SockType::Stream;
+        let fd = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        // Without it the port would be taken before it is known where the connection leads to.
+        setsockopt(&fd, sockopt::IpBindAddressNoPort, &true)?;
+        bind(
+            fd.as_raw_fd(),
+            &SockaddrStorage::from(SocketAddr::from((source, 0))),
+        )?;
+        connect(fd.as_raw_fd(), &SockaddrStorage::from(loopback(address)))?;
         Ok(Client(fd))
     }
 

@@ -30,6 +30,7 @@ fn counted(it: &mut Supervised, service: u32, until: u64) -> [u64; 4] {
                 answered,
                 unsafe_source,
                 over_rate,
+                ..
             } if id == service => {
                 let counts = [received, answered, unsafe_source, over_rate];
                 sums = std::array::from_fn(|index| sums[index] + counts[index]);

@@ -1,0 +1,215 @@
+//! What admission costs, and whether a flood from one source is felt by another:
+//! `cargo bench --bench admission`.
+//!
+//! Three tables, as ratios within one run, since machines are noisy:
+//! 1. a question to lists of different lengths (no server);
+//! 2. connections a second to a service that starts a program, without and with 100,000 prefixes,
+//!    rounds interleaved;
+//! 3. the time that a client takes to be served, alone and while another source floods the service.
+
+use oxinetd::table::{Acl, AclEntry, Client, List, Who};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Prefixes of a long list.
+const MANY: u32 = 100_000;
+const ROUNDS: usize = 9;
+
+fn main() {
+    questions();
+    connections();
+    floods();
+}
+
+/// Different addresses without an order.
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(number.wrapping_mul(2_654_435_761))
+}
+
+fn acl(prefixes: u32) -> Acl {
+    let entry = |number| AclEntry {
+        list: List::Deny,
+        who: Who::Prefix(IpAddr::V4(address(number)), 32),
+        file: 0,
+        line: number + 1,
+    };
+    Acl::new(vec!["list".into()], (0..prefixes).map(entry).collect())
+}
+
+/// 1.
+fn questions() {
+    const QUESTIONS: u32 = 1_000_000;
+    println!("| prefixes | ns a question |\n|---|---|");
+    for prefixes in [1, 1_000, MANY] {
+        let acl = acl(prefixes);
+        let round = || {
+            let since = Instant::now();
+            for number in 0..QUESTIONS {
+                let client = Client::Ip(IpAddr::V4(address(number.wrapping_mul(7))));
+                black_box(acl.judge(black_box(client)));
+            }
+            since.elapsed().as_nanos() as f64 / f64::from(QUESTIONS)
+        };
+        println!(
+            "| {prefixes} | {:.0} |",
+            median((0..ROUNDS).map(|_| round()))
+        );
+    }
+}
+
+/// 2.
+fn connections() {
+    const CONNECTIONS: u32 = 3_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let list: String = (0..MANY)
+        .map(|number| format!("{}\n", address(number)))
+        .filter(|line| !line.starts_with("127."))
+        .collect();
+    std::fs::write(directory.path().join("list"), list).expect("the list");
+    let program = "command = [\"/bin/true\"]";
+    let short = Server::start(directory.path(), "short", program);
+    let keys = format!("{program}\ndeny = \"@list\"");
+    let long = Server::start(directory.path(), "long", &keys);
+    let rate = |server: &Server| {
+        let since = Instant::now();
+        for _ in 0..CONNECTIONS {
+            let mut client = server.connect("127.0.0.1");
+            let _ = client.read(&mut [0]);
+        }
+        f64::from(CONNECTIONS) / since.elapsed().as_secs_f64()
+    };
+    let ratios = (0..ROUNDS).map(|_| rate(&long) / rate(&short));
+    println!(
+        "\nconnections with {MANY} prefixes to those without: {:.3}",
+        median(ratios)
+    );
+}
+
+/// 3.
+fn floods() {
+    let directory = tempfile::tempdir().expect("a directory");
+    println!(
+        "\n| service | keys | p99 alone | p99 beside a flood | flood connections |\n|---|---|---|---|---|"
+    );
+    for action in ["command = [\"/bin/cat\"]", "builtin = \"echo\""] {
+        for keys in ["max_connections = 12", "rate = \"50/s\""] {
+            let server = Server::start(directory.path(), "flood", &format!("{action}\n{keys}"));
+            let alone = p99(&server, 200, Duration::from_millis(30));
+            let stop = Arc::new(AtomicBool::new(false));
+            let flood = flood(&server, &stop);
+            let beside = p99(&server, 200, Duration::from_millis(30));
+            stop.store(true, Ordering::Relaxed);
+            let count: usize = flood
+                .into_iter()
+                .map(|it| it.join().expect("the flood"))
+                .sum();
+            println!("| {action} | {keys} | {alone:.1?} | {beside:.1?} | {count} |");
+        }
+    }
+}
+
+/// The time in which 99 of 100 clients of another source were served, one after the other, with
+/// pauses. Panics when one is not served.
+fn p99(server: &Server, clients: usize, pause: Duration) -> Duration {
+    let mut times: Vec<Duration> = (0..clients)
+        .map(|_| {
+            std::thread::sleep(pause);
+            let since = Instant::now();
+            let mut client = server.connect("127.0.0.1");
+            client.write_all(b"hi").expect("a client is served");
+            client.read_exact(&mut [0; 2]).expect("a client is served");
+            since.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[clients * 99 / 100]
+}
+
+/// Two threads that connect without a pause, and one that has 2,000 connections at once again and
+/// again.
+fn flood(server: &Server, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<usize>> {
+    let thread = |at_once: usize| {
+        let (address, stop) = (server.address, Arc::clone(stop));
+        std::thread::spawn(move || {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let held: Vec<TcpStream> = (0..at_once)
+                    .take_while(|_| !stop.load(Ordering::Relaxed))
+                    .map(|_| connect(address, "127.0.0.66"))
+                    .collect();
+                count += held.len();
+            }
+            count
+        })
+    };
+    vec![thread(1), thread(1), thread(2_000)]
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A server with one service.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(directory: &Path, name: &str, body: &str) -> Server {
+        let table = directory.join(format!("{name}.toml"));
+        let text = format!("[service.a]\nlisten = \"127.0.0.1:0\"\n{body}\n");
+        std::fs::write(&table, text).expect("the table");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_oxinetd"))
+            .args(["serve", "--control", "none", "--config"])
+            .arg(&table)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let begins = "listening service=a address=";
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix(begins)?.parse().ok())
+            .expect("the server listens");
+        // The log is read, so that writing it is part of the work.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { child, address }
+    }
+
+    fn connect(&self, source: &str) -> TcpStream {
+        connect(self.address, source)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(address: SocketAddr, source: &str) -> TcpStream {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket,
+        sockopt,
+    };
+    use std::os::fd::AsRawFd;
+    let kind = SockType::Stream;
+    let fd = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    let source: Ipv4Addr = source.parse().expect("an address");
+    setsockopt(&fd, sockopt::IpBindAddressNoPort, &true).expect("an option");
+    let source = SockaddrStorage::from(SocketAddr::from((source, 0)));
+    bind(fd.as_raw_fd(), &source).expect("a source");
+    connect(fd.as_raw_fd(), &SockaddrStorage::from(address)).expect("a connection");
+    TcpStream::from(fd)
+}

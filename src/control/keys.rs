@@ -1,0 +1,65 @@
+//! Admission keys on their way to the worker: too long for a record, so they go as JSON in a file in
+//! memory.
+
+use crate::sys::fd::memory_file;
+use crate::table::{Acl, Rules};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+
+/// The admission keys of a built-in service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys<'a> {
+    /// The service's name.
+    pub name: Cow<'a, str>,
+    /// The keys, without the lists.
+    pub rules: Cow<'a, Rules>,
+    /// The lists.
+    pub acl: Option<Cow<'a, Acl>>,
+}
+
+impl Keys<'_> {
+    /// Writes them to a new file.
+    pub fn to_file(&self) -> io::Result<OwnedFd> {
+        let mut file = File::from(memory_file(c"oxinetd keys")?);
+        file.write_all(&serde_json::to_vec(self)?)?;
+        Ok(file.into())
+    }
+
+    /// Reads them from such a file.
+    pub fn from_file(file: OwnedFd) -> io::Result<Keys<'static>> {
+        let mut file = File::from(file);
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_the_way() {
+        let rules = Rules {
+            max_per_source: Some(7),
+            ..Rules::default()
+        };
+        let keys = Keys {
+            name: "echo".into(),
+            rules: Cow::Borrowed(&rules),
+            acl: Some(Cow::Owned(Acl::default())),
+        };
+        assert_eq!(Keys::from_file(keys.to_file().unwrap()).unwrap(), keys);
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_an_error() {
+        let mut file = File::from(memory_file(c"test").unwrap());
+        file.write_all(b"{").unwrap();
+        assert!(Keys::from_file(file.into()).is_err());
+    }
+}
