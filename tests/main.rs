@@ -11,6 +11,8 @@ mod architecture;
 mod bad_tables;
 mod children;
 mod connections;
+mod edit;
+mod edit_files;
 mod hanging_exec;
 mod harness;
 mod listening;

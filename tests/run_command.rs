@@ -237,7 +237,7 @@ fn an_unknown_service_is_guessed() {
     let ran = run_with(table, &["fingr"]);
     let expected =
         "oxinetd run: there is no service \"fingr\" in this table; did you mean finger?\n";
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(64), expected));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(66), expected));
 }
 
 #[test]

@@ -58,7 +58,8 @@ fn write_text(table: Option<&Table>, mistakes: &[Mistake], warnings: &[Mistake])
     }
 }
 
-fn summary(mistakes: usize) -> String {
+/// So many mistakes, in words.
+pub(super) fn summary(mistakes: usize) -> String {
     match mistakes {
         1 => "1 mistake".to_owned(),
         mistakes => format!("{mistakes} mistakes"),
@@ -180,7 +181,8 @@ fn service_json(table: &Table, service: &Service) -> Value {
     })
 }
 
-fn mistake_json(mistake: &Mistake) -> Value {
+/// A mistake or a warning for programs.
+pub(super) fn mistake_json(mistake: &Mistake) -> Value {
     let (line, column) = mistake.place().line_and_column().unzip();
     json!({
         "file": mistake.place().file(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// EX_NOINPUT: there is no such service.
-const NO_SUCH: u8 = 66;
+pub(super) const NO_SUCH: u8 = 66;
 /// EX_UNAVAILABLE: no server answers.
 const UNAVAILABLE: u8 = 69;
 /// EX_NOPERM.

@@ -1,14 +1,19 @@
 //! The commands: one binary for administrator and daemon alike.
 //!
 //! Each command is a file beside this one, with its clap definition and its help. Exit statuses
-//! follow sysexits(3): 0 done, 64 used wrongly, 71 the system refused, 75 try again, 77 not
+//! follow sysexits(3): 0 done, 64 used wrongly, 66 no such service, 71 the system refused, 75 try again, 77 not
 //! permitted, 78 a table with mistakes.
 
+mod add;
 mod check;
 mod client;
+mod disable;
+mod edit;
+mod enable;
 mod grid;
 mod list;
 mod moments;
+mod remove;
 mod run;
 mod serve;
 mod status;
@@ -18,12 +23,17 @@ use crate::{config, worker};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use wrap::find_program;
 
 /// Where the table is when nothing else is said.
 pub const DEFAULT_TABLE: &str = "/etc/oxinetd/services.toml";
 
 /// Exit status for a command that was used wrongly (EX_USAGE).
 const USAGE: u8 = 64;
+/// Exit status for a mistake of ours (EX_SOFTWARE).
+const SOFTWARE: u8 = 70;
+/// Exit status for what may work a moment later (EX_TEMPFAIL).
+const TRY_AGAIN: u8 = 75;
 /// Exit status for what the system refused (EX_OSERR).
 const SYSTEM: u8 = 71;
 /// Exit status for what another user may do (EX_NOPERM).
@@ -52,6 +62,10 @@ enum Command {
     Run(run::Run),
     Status(status::Status),
     List(list::List),
+    Add(add::Add),
+    Remove(remove::Remove),
+    Enable(enable::Enable),
+    Disable(disable::Disable),
 }
 
 /// Does what the command line says.
@@ -81,6 +95,10 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Run(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::List(command) => command.run(),
+            Command::Add(command) => command.run(),
+            Command::Remove(command) => command.run(),
+            Command::Enable(command) => command.run(),
+            Command::Disable(command) => command.run(),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.

@@ -3,6 +3,7 @@
 //! The plan is the one that a connection's program is started by, and the steps are the same; only
 //! the process is this one. Refuses what has no meaning without a socket.
 
+use super::client::NO_SUCH;
 use super::{CONFIG, DEFAULT_TABLE, PERMISSION, SYSTEM, USAGE, no_such_service};
 use crate::config::{self, Host};
 use crate::event::{ConnectionId, Event, Session};
@@ -29,7 +30,7 @@ so that Ctrl-C works; limits and nice value that the table leaves out, and pass_
 your shell, not of the server. The variables tell of a client at 127.0.0.1 (::1, or you, where the \
 service listens so) with port 0, and OXINETD_CONNECTION is 0.
 
-The exit status is the program's. Else: 64 it cannot be run so, 71 a step failed, 77 another user \
+The exit status is the program's. Else: 64 it cannot be run so, 66 there is no such service, 71 a step failed, 77 another user \
 is needed, 78 the table has mistakes, 126 the program cannot be executed, 127 there is no such \
 program.";
 
@@ -107,7 +108,7 @@ fn refused(errno: Errno) -> Refusal {
 fn find(table: &Table, name: &str) -> Result<(Service, Program), Refusal> {
     let Some(service) = table.services.iter().find(|service| service.name == name) else {
         let known = table.services.iter().map(|service| service.name.as_str());
-        return Err((no_such_service(name, known), USAGE));
+        return Err((no_such_service(name, known), NO_SUCH));
     };
     let Action::Exec(program) = &service.action else {
         let reason = format!("{name} is a built-in service: it has no program to run");

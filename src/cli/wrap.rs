@@ -109,7 +109,7 @@ impl Wrap {
 }
 
 /// The absolute path of a program: looked for in PATH when it has no slash, else from here.
-fn find_program(name: &str) -> Option<String> {
+pub(super) fn find_program(name: &str) -> Option<String> {
     let path = if name.contains('/') {
         std::path::absolute(name).ok()?
     } else {
