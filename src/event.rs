@@ -134,6 +134,14 @@ pub enum Event<'a> {
     },
     /// Lines of that kind that were left out, being too many.
     StderrDropped { service: &'a str, lines: u64 },
+    /// Lines about this service that were left out, being too many; `event` is the name of each.
+    LeftOut {
+        service: &'a str,
+        event: &'static str,
+        reason: Option<Refusal>,
+        lines: u64,
+        duration: Duration,
+    },
     /// Descriptors, processes or memory ran out; accepting rests.
     Exhausted { what: &'static str, errno: Errno },
     /// Accepting goes on.
@@ -213,6 +221,7 @@ impl Event<'_> {
             Event::Datagrams { .. } => "datagrams",
             Event::StderrLine { .. } => "stderr",
             Event::StderrDropped { .. } => "stderr-dropped",
+            Event::LeftOut { .. } => "left-out",
             Event::Exhausted { .. } => "exhausted",
             Event::Recovered { .. } => "recovered",
             Event::SocketDamaged { .. } => "socket-damaged",
@@ -255,7 +264,9 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Began { .. }
             | Event::Finished { .. } => Severity::Info,
-            Event::Datagrams { .. } | Event::StderrLine { .. } => Severity::Info,
+            Event::Datagrams { .. } | Event::StderrLine { .. } | Event::LeftOut { .. } => {
+                Severity::Info
+            }
             Event::Listening { .. } | Event::Ready { .. } | Event::Recovered { .. } => {
                 Severity::Notice
             }
@@ -463,6 +474,21 @@ impl Event<'_> {
             Event::StderrDropped { service, lines } => {
                 show("service", Value::Text(service));
                 show("lines", Value::Number(*lines));
+            }
+            Event::LeftOut {
+                service,
+                event,
+                reason,
+                lines,
+                duration,
+            } => {
+                show("service", Value::Text(service));
+                show("kind", Value::Text(event));
+                if let Some(reason) = reason {
+                    show("reason", Value::Text(reason));
+                }
+                show("lines", Value::Number(*lines));
+                show("within", Value::Seconds(*duration));
             }
             Event::WorkerStarted { pid } => show("pid", Value::Number(*pid as u64)),
             Event::Reloaded {

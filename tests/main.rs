@@ -16,6 +16,7 @@ mod edit_files;
 mod hanging_exec;
 mod harness;
 mod listening;
+mod log;
 mod privacy;
 mod real_programs;
 mod reload;

@@ -6,6 +6,7 @@
 
 mod address;
 mod json;
+mod limiter;
 mod render;
 mod sink;
 mod text;
@@ -17,9 +18,11 @@ pub use json::line as json;
 
 use crate::event::Event;
 use crate::table::{LogAddress, LogFormat, LogSink};
+use limiter::{Limiter, Summary};
 use render::Renderer;
 use sink::{Sink, Wrote};
 use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 /// Bytes kept for a reader that does not read.
 pub const BACKLOG: usize = 1024 * 1024;
@@ -28,6 +31,7 @@ pub const BACKLOG: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Log {
     sink: Sink,
+    limiter: Limiter,
     renderer: Renderer,
     pending: Vec<u8>,
     dropped: u64,
@@ -38,6 +42,7 @@ impl Log {
     pub fn on_stderr() -> Log {
         Log {
             sink: Sink::stderr(),
+            limiter: Limiter::default(),
             renderer: Renderer::new(),
             pending: Vec::new(),
             dropped: 0,
@@ -51,6 +56,7 @@ impl Log {
         format: LogFormat,
         address: LogAddress,
     ) -> std::io::Result<()> {
+        self.tell_left_out();
         self.flush();
         (self.renderer.format, self.renderer.address) = (format, address);
         self.sink.change(sink)
@@ -62,11 +68,44 @@ impl Log {
         self.sink.reopen()
     }
 
-    /// Adds an event's line, if it has one.
+    /// Adds an event's line, if it has one, and unless there were too many like it.
     pub fn write(&mut self, event: &Event) {
         if !event.is_logged() {
             return;
         }
+        let now = Instant::now();
+        if self.next_due().is_some_and(|due| due <= now) {
+            self.tick(now);
+        }
+        if self.limiter.admits(event, now) {
+            self.append(event);
+        }
+    }
+
+    /// When [`Log::tick`] is to be called; `None` while no line was left out.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.limiter.due()
+    }
+
+    /// Tells how many lines were left out, where it is time.
+    pub fn tick(&mut self, now: Instant) {
+        let summaries = self.limiter.end_windows(now);
+        self.append_all(&summaries);
+    }
+
+    /// Tells how many lines were left out so far: before things change, and at the end.
+    pub fn tell_left_out(&mut self) {
+        let summaries = self.limiter.tell(Instant::now());
+        self.append_all(&summaries);
+    }
+
+    fn append_all(&mut self, summaries: &[Summary]) {
+        for summary in summaries {
+            self.append(&summary.event());
+        }
+    }
+
+    fn append(&mut self, event: &Event) {
         if self.pending.len() >= BACKLOG && self.flush() && self.pending.len() >= BACKLOG {
             self.dropped += 1;
             return;

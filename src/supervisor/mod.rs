@@ -160,6 +160,7 @@ impl Supervisor {
             Timer::Refused => self.end_refused(now),
             Timer::Flush => {}
             Timer::Callers => self.look_after_callers(now),
+            Timer::LeftOut => self.log.tick(now),
         }
     }
 
@@ -218,6 +219,9 @@ impl Supervisor {
     /// Writes what the log holds. A reader that does not read is polled for, or looked after every
     /// tenth of a second where it cannot be.
     fn flush_log(&mut self) {
+        if let Some(due) = self.log.next_due() {
+            self.timers.set(due, Timer::LeftOut);
+        }
         let is_left = self.log.flush();
         let polled = match self.log.descriptor() {
             Some(descriptor) if is_left && !self.log_is_polled => self

@@ -37,6 +37,8 @@ pub(super) enum Timer {
     Flush,
     /// Callers of the control socket have had their time.
     Callers,
+    /// The log tells what it left out.
+    LeftOut,
 }
 
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use super::builder::expand;
 use super::process::{self, kill_program, wait_until};
 use super::{Client, DEADLINE, Directory, Line, Log, Totals, UdpClient, accounts};
 use nix::sys::signal::Signal;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::Instant;
@@ -122,7 +122,6 @@ impl Server {
     #[track_caller]
     pub(crate) fn settle(&self) -> &Server {
         super::until("every session has ended", || {
-            let count = |event| self.log.count(|line| line.event() == event);
             let is_worker = |pid: &u32| {
                 let pid = pid.to_string();
                 let is_of = |line: &Line| {
@@ -130,7 +129,9 @@ impl Server {
                 };
                 self.log.count(is_of) > 0
             };
-            super::children(self.pid()).iter().all(is_worker) && count("start") == count("end")
+            let mut sessions = Sessions::default();
+            super::children(self.pid()).iter().all(is_worker)
+                && sessions.are_over(&self.log.lines())
         });
         self
     }
@@ -210,23 +211,8 @@ impl Server {
     /// Waits until each `start` has its `end`: clients see the end of a program before the server.
     #[track_caller]
     fn wait_for_programs(&self) {
-        let (mut seen, mut living) = (0, HashSet::new());
-        self.log.wait_until(|lines| {
-            for line in &lines[seen..] {
-                let id = line.field("id").map(String::from);
-                match line.event() {
-                    "start" => {
-                        living.insert(id);
-                    }
-                    "end" => {
-                        living.remove(&id);
-                    }
-                    _ => {}
-                }
-            }
-            seen = lines.len();
-            living.is_empty()
-        });
+        let mut sessions = Sessions::default();
+        self.log.wait_until(|lines| sessions.are_over(lines));
     }
 
     /// Kills the supervisor as the kernel would. Nothing is checked afterwards.
@@ -247,6 +233,45 @@ impl Server {
         pids.iter()
             .filter_map(|line| line.field("pid")?.parse().ok())
             .for_each(kill_program);
+    }
+}
+
+/// Sessions that have a `start` line and no `end` yet.
+#[derive(Default)]
+struct Sessions {
+    /// Lines that were looked at.
+    seen: usize,
+    /// The service of each, by id.
+    living: HashMap<String, String>,
+    /// Sessions of built-in services that have ended, by service.
+    ended: HashMap<String, usize>,
+}
+
+impl Sessions {
+    /// So many ends of a built-in service are written for certain; later ones may have been left out.
+    const MANY: usize = 2000;
+
+    /// Looks at lines that have come since the last time. All lines so far are passed again.
+    fn are_over(&mut self, lines: &[Line]) -> bool {
+        let text = |line: &Line, key| line.field(key).unwrap_or_default().to_string();
+        for line in &lines[self.seen..] {
+            let id = text(line, "id");
+            match line.event() {
+                "start" => {
+                    self.living.insert(id, text(line, "service"));
+                }
+                "end" => {
+                    self.living.remove(&id);
+                    let is_builtin = line.field("pid").is_none();
+                    *self.ended.entry(text(line, "service")).or_default() +=
+                        usize::from(is_builtin);
+                }
+                _ => {}
+            }
+        }
+        self.seen = lines.len();
+        let is_certain = |service| self.ended.get(service).is_none_or(|n| *n < Self::MANY);
+        !self.living.values().any(is_certain)
     }
 }
 
