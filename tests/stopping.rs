@@ -1,6 +1,4 @@
-//! The end of a server, and other signals; PID 1; the log as files, as JSON, and unread.
-
-mod logs;
+//! The end of a server, and other signals; PID 1.
 
 use crate::harness::*;
 use nix::sys::signal::Signal;

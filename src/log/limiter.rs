@@ -305,6 +305,8 @@ mod tests {
             duration: SECOND,
             cpu: SECOND,
             max_rss: 1,
+            received: None,
+            sent: None,
         };
         assert_eq!(written(&mut limiter, &ended, 100_000, now), 100_000);
         assert!(limiter.windows.is_empty());

@@ -217,27 +217,26 @@ impl Supervisor {
     }
 
     /// Writes what the log holds. A reader that does not read is polled for, or looked after every
-    /// tenth of a second where it cannot be.
+    /// tenth of a second where it cannot be; what is full or gone is left in peace for longer.
     fn flush_log(&mut self) {
         if let Some(due) = self.log.next_due() {
             self.timers.set(due, Timer::LeftOut);
         }
+        if self.log.resting_until().is_some() {
+            // What rests may be opened anew.
+            self.stop_polling_log();
+        }
         let is_left = self.log.flush();
-        let polled = match self.log.descriptor() {
-            Some(descriptor) if is_left && !self.log_is_polled => self
-                .poller
-                .add(descriptor, Interest::Write, Word::Log.into())
-                .is_ok(),
-            Some(descriptor) if !is_left && self.log_is_polled => {
-                let _ = self.poller.remove(descriptor);
-                false
-            }
-            _ => self.log_is_polled && is_left,
-        };
-        self.log_is_polled = polled;
-        if is_left && !polled {
-            self.timers
-                .set_once(Instant::now() + Duration::from_millis(100), Timer::Flush);
+        let resting_until = self.log.resting_until();
+        if !is_left || resting_until.is_some() {
+            self.stop_polling_log();
+        } else if let Some(descriptor) = self.log.descriptor().filter(|_| !self.log_is_polled) {
+            let word = Word::Log.into();
+            self.log_is_polled = self.poller.add(descriptor, Interest::Write, word).is_ok();
+        }
+        if is_left && !self.log_is_polled {
+            let at = resting_until.unwrap_or(Instant::now() + Duration::from_millis(100));
+            self.timers.set_once(at, Timer::Flush);
         }
     }
 
@@ -250,7 +249,10 @@ impl Supervisor {
             ..
         } = server;
         if let Err(error) = self.log.configure(log, *log_format, *log_address) {
-            let text = format!("the log stays where it is: cannot open {log:?}: {error}");
+            let text = format!(
+                "the log stays where it is: cannot open {}: {error}",
+                log.name()
+            );
             self.observe(&Event::Warning { text: &text });
         }
     }

@@ -136,6 +136,40 @@ pub fn is_alive(path: &str, transport: Transport) -> Result<bool, Errno> {
     }
 }
 
+/// A socket to the system's log daemon.
+#[derive(Debug)]
+pub struct LogSocket {
+    /// Non-blocking, close-on-exec, above the floor.
+    pub fd: OwnedFd,
+    /// Whether it keeps no boundaries.
+    pub is_stream: bool,
+}
+
+/// Connects to the log daemon at this path: by datagrams, or by a stream where it wants one. Waits for
+/// nothing: EAGAIN when it has too many such streams to take.
+pub fn connect_to_log(path: &str) -> Result<LogSocket, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let address = net::UnixAddr::new(path)?;
+    let connect = |kind| {
+        let fd = net::socket(AddressFamily::Unix, kind, flags, None)?;
+        net::connect(fd.as_raw_fd(), &address)?;
+        Ok(LogSocket {
+            fd: raise(fd),
+            is_stream: kind == SockType::Stream,
+        })
+    };
+    match connect(SockType::Datagram) {
+        Err(Errno::EPROTOTYPE) => connect(SockType::Stream),
+        result => result,
+    }
+}
+
+/// Sends one datagram, or some bytes of a stream. A daemon that has gone is an error, never a signal.
+pub fn send_to_log(socket: &LogSocket, bytes: &[u8]) -> Result<usize, Errno> {
+    let flags = net::MsgFlags::MSG_DONTWAIT | net::MsgFlags::MSG_NOSIGNAL;
+    net::send(socket.fd.as_raw_fd(), bytes, flags)
+}
+
 /// Accepts one connection. The socket is close-on-exec, and blocking unless asked otherwise (the
 /// listener's own flag is not inherited on Linux).
 pub fn accept(listener: BorrowedFd, nonblocking: bool) -> Result<(OwnedFd, Peer), Errno> {

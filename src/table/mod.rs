@@ -79,6 +79,17 @@ pub enum LogSink {
     File(String),
 }
 
+impl LogSink {
+    /// Where it is, as a path or a word.
+    pub fn name(&self) -> &str {
+        match self {
+            LogSink::Stderr => "standard error",
+            LogSink::Syslog => "/dev/log",
+            LogSink::File(path) => path,
+        }
+    }
+}
+
 /// `[server] log_format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogFormat {

@@ -38,10 +38,18 @@ impl Daemon {
     /// Starts it and waits until it is ready, but reads nothing of what it says.
     #[track_caller]
     pub(crate) fn start_unread(words: &[&str]) -> Daemon {
+        Daemon::start_wrapped(&[], words)
+    }
+
+    /// The same, its command line preceded by words that end by executing it, such as `unshare -m`.
+    #[track_caller]
+    pub(crate) fn start_wrapped(wrapper: &[&str], words: &[&str]) -> Daemon {
         let (ready, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("pipe");
         let number = std::os::fd::AsRawFd::as_raw_fd(&writer).to_string();
-        let mut command = oxinetd(&words[..1]);
-        command.args(["--ready-fd", &number]).args(&words[1..]);
+        let all = [wrapper, &[OXINETD], &words[..1], &["--ready-fd", &number]].concat();
+        let mut command = Command::new(all[0]);
+        command.args(&all[1..]).args(&words[1..]).env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         if words[0] == "serve" && !words.contains(&"--control") {
             command.args(["--control", "none"]);
         }
@@ -69,6 +77,11 @@ impl Daemon {
     /// Reads what it says from now on, if nobody did so far.
     pub(crate) fn follow(&mut self) {
         self.log = Log::follow(self.unread.take().expect("nobody reads it yet"));
+    }
+
+    /// Takes its log from elsewhere.
+    pub(crate) fn set_log(&mut self, log: Log) {
+        self.log = log;
     }
 
     /// Its log.

@@ -1,7 +1,9 @@
-//! Where the log goes, and in which form.
+//! Where the log goes, in which form, and what becomes of it where it cannot be written.
 
+use super::{Chatty, table, without_mounts};
 use crate::harness::*;
 use nix::sys::signal::Signal;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -41,14 +43,6 @@ fn usr1_opens_the_log_file_again() {
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait(), Some(0));
     assert!(lines(&log).ends_with("stopped\n"));
-}
-
-/// A table in a directory (`DIR` in its text), for servers whose standard error is not the harness's.
-fn table(text: &str) -> (Directory, String) {
-    let directory = Directory::new();
-    let here = directory.path().to_str().expect("UTF-8");
-    let path = directory.file("services.toml", text.replace("DIR", here));
-    (directory, path)
 }
 
 #[test]
@@ -100,59 +94,18 @@ fn parsed(line: &Line) -> serde_json::Value {
     value
 }
 
-/// A table of echo services, and their addresses. So many, because the log leaves out what is too much
-/// of one.
-fn echo_services(head: &str) -> (Directory, String, Vec<String>) {
-    let addresses: Vec<String> = (0..5)
-        .map(|_| format!("127.0.0.1:{}", free_port()))
-        .collect();
-    let section = |(n, address): (usize, &String)| {
-        format!("[service.echo{n}]\nlisten = \"{address}\"\nbuiltin = \"echo\"\n")
-    };
-    let services: String = addresses.iter().enumerate().map(section).collect();
-    let (directory, path) = table(&format!("{head}{services}"));
-    (directory, path, addresses)
-}
-
-/// One client after the other; returns how long the slowest took.
-fn ask(addresses: &[String], clients: usize) -> Duration {
-    let mut slowest = Duration::ZERO;
-    for n in 0..clients {
-        let since = Instant::now();
-        let client = Client::connect(&addresses[n % addresses.len()]);
-        client.send("a").expect("a").half_close().expect_end();
-        slowest = slowest.max(since.elapsed());
-    }
-    slowest
-}
-
 #[test]
 fn a_log_that_nobody_reads_delays_no_connection() {
-    let (_directory, path, addresses) = echo_services("");
-    let mut daemon = Daemon::start_unread(&["serve", "--config", &path]);
-    // Two lines each of 100 bytes and more: the pipe has 64 KiB, and our own buffer 1 MiB.
-    let slowest = ask(&addresses, 9000);
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let chatty = Chatty::new("");
+    let mut daemon = Daemon::start_unread(&["serve", "--config", &chatty.table]);
+    chatty.fill();
     daemon.follow();
-    // What was lost is told with the next line for which there is room.
-    let is_told = |line: &Line| {
-        let words = " log lines were lost: the log was not read";
-        line.0.starts_with("warning: ") && line.0.ends_with(words)
-    };
-    let mut clients = 9000;
-    until("what was lost is told", || {
-        ask(&addresses, 1);
-        clients += 1;
-        daemon.log().count(is_told) > 0
-    });
+    chatty.check_lost(&daemon, "the log was not read");
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait(), Some(0));
     daemon.log().wait_for_end();
-    let totals = daemon
-        .log()
-        .wait_for_many(5, |line| line.event() == "totals");
-    let sum = |counter| totals.iter().map(|line| line.number(counter)).sum::<u64>();
-    assert_eq!((sum("answered"), sum("live")), (clients, 0));
+    let totals = daemon.log().wait_for(|line| line.is("totals", "chatty"));
+    assert_eq!((totals.number("launched"), totals.number("live")), (4, 0));
 }
 
 #[test]
@@ -174,4 +127,86 @@ fn a_log_that_nobody_reads_does_not_keep_the_server_from_its_end() {
         "{:?}",
         since.elapsed()
     );
+}
+
+#[test]
+fn a_full_device_delays_no_connection_and_the_next_log_tells() {
+    let chatty = Chatty::new("log = \"file:/dev/full\"\n");
+    let mut daemon = Daemon::start_unread(&["serve", "--config", &chatty.table]);
+    daemon.follow();
+    chatty.fill();
+    let text = std::fs::read_to_string(&chatty.table).unwrap();
+    chatty
+        .directory
+        .file("services.toml", text.replace("file:/dev/full", "stderr"));
+    daemon.signal(Signal::SIGHUP);
+    chatty.check_lost(&daemon, "the disk was full");
+}
+
+#[test]
+fn a_disk_that_was_full_has_all_lines_when_there_is_room_again() {
+    if without_root("mounts a tiny file system") || without_mounts() {
+        return;
+    }
+    let chatty = Chatty::new("log = \"file:DIR/disk/log\"\n");
+    let disk = chatty.directory.directory("disk");
+    let mount = format!("mount -t tmpfs -o size=1m none {disk} && exec \"$@\"");
+    let wrapper = ["unshare", "-m", "sh", "-c", &mount, "sh"];
+    let mut daemon = Daemon::start_wrapped(&wrapper, &["serve", "--config", &chatty.table]);
+    let inside = format!("/proc/{}/root{disk}", daemon.pid());
+    let lines =
+        |file: &str| std::fs::read_to_string(format!("{inside}/{file}")).unwrap_or_default();
+    let filler = format!("{inside}/filler");
+    std::fs::write(&filler, [b'x'].repeat(2 << 20)).expect_err("it is full");
+    // 200 lines, far less than are kept.
+    chatty.ask(200);
+    let size = lines("log").len();
+    assert!(!lines("log").contains("end service=chatty"), "it is full");
+    // Nobody tells the server that there is room: it looks again by itself.
+    std::fs::remove_file(&filler).unwrap();
+    until("all lines are there", || {
+        lines("log").contains("end service=chatty")
+    });
+    assert!(lines("log").len() > size);
+    assert_eq!(lines("log").matches("line=").count(), 200);
+    assert!(!lines("log").contains("were lost"));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(), Some(0));
+}
+
+#[test]
+fn the_reader_of_a_fifo_may_go_and_another_come() {
+    let chatty = Chatty::new("log = \"file:DIR/fifo\"\n");
+    let fifo = chatty.directory.join("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let read = || {
+        std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&fifo)
+    };
+    // Without a reader it cannot be opened, and the log stays on standard error.
+    let mut daemon = Daemon::start(&["serve", "--config", &chatty.table]);
+    daemon
+        .log()
+        .wait_for(|line| line.0.contains("the log stays where it is: cannot open "));
+    let reader = read().unwrap();
+    daemon.signal(Signal::SIGUSR1);
+    chatty.ask(0);
+    until("the FIFO has lines", || {
+        let mut byte = [0];
+        nix::unistd::read(&reader, &mut byte) == Ok(1)
+    });
+    drop(reader);
+    chatty.ask(100);
+    // Opened for both, it is there before the server has looked again, and never at its end.
+    let mut options = std::fs::OpenOptions::new();
+    let reader = options.read(true).write(true).open(&fifo).unwrap();
+    daemon.set_log(Log::follow(reader));
+    daemon
+        .log()
+        .wait_for_count(100, |line| line.is("stderr", "chatty"));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(), Some(0));
+    daemon.log().wait_for(|line| line.event() == "stopped");
 }
