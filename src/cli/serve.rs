@@ -1,9 +1,8 @@
 //! `oxinetd serve`: the daemon, in the foreground.
 
 use super::DEFAULT_TABLE;
-use crate::control::{Place, VIEWERS};
+use crate::control::Place;
 use crate::supervisor::{Options, Source, serve};
-use crate::sys::user::group_by_name;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +38,6 @@ impl Serve {
         options.ready_fd = self.ready_fd;
         options.drain_timeout = self.drain_timeout;
         options.control = self.control.map(Place::absolute);
-        options.viewers = group_by_name(VIEWERS).ok().flatten();
         serve(options).into()
     }
 }

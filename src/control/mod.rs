@@ -18,7 +18,7 @@ pub use answer::{
     State,
 };
 pub use keys::Keys;
-pub use place::{Place, STANDARD_PLACE, VIEWERS};
+pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
 pub use request::{LONGEST, Request};
 

@@ -7,9 +7,6 @@ use std::str::FromStr;
 /// Where root's server has it when nothing else is said.
 pub const STANDARD_PLACE: &str = "/run/oxinetd/control";
 
-/// The group whose members may look at root's server.
-pub const VIEWERS: &str = "oxinetd";
-
 /// Where the control socket is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {

@@ -31,8 +31,6 @@ pub struct Options {
     pub ready_fd: Option<RawFd>,
     /// How long programs may go on after a signal to stop; `None` leaves them alone.
     pub drain_timeout: Option<Duration>,
-    /// The group whose members may look at the server.
-    pub viewers: Option<u32>,
     /// Where the control socket is to be, whatever the table says.
     pub control: Option<Place>,
     pub(super) ready: Option<OwnedFd>,
@@ -55,7 +53,6 @@ impl Options {
             source,
             ready_fd: None,
             drain_timeout: None,
-            viewers: None,
             control: None,
             ready: None,
             is_init: false,

@@ -21,6 +21,7 @@ use super::timers::Timer;
 use super::word::Word;
 use crate::control::{Failed, Place};
 use crate::event::Event;
+use crate::log::Log;
 use crate::sys::caller::caller;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{Errno, fd, socket as sockets, user};
@@ -94,7 +95,10 @@ impl Supervisor {
                     "another oxinetd has the control socket {}; give this one another (--control PATH or none)",
                     path.display()
                 );
-                self.observe(&Event::Mistake { text: &text });
+                // The log may be that of the other server.
+                let mut log = Log::on_stderr();
+                log.write(&Event::Mistake { text: &text });
+                log.flush();
                 return false;
             }
             Err(Trouble::Failed(path, why)) => {
