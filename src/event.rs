@@ -179,6 +179,10 @@ pub enum Event<'a> {
     Remark { text: &'a str },
     /// Something in the table, or in how we were started, that is not quite right.
     Warning { text: &'a str },
+    /// Somebody has acted through the control socket.
+    Control { uid: u32, pid: i32, action: &'a str },
+    /// A pause is over.
+    Resumed { service: &'a str },
     /// Somebody may not use the control socket; so many since the last such event.
     CallersRefused { uid: u32, pid: i32, callers: u64 },
     /// We were asked to stop.
@@ -233,6 +237,8 @@ impl Event<'_> {
             Event::ReloadRefused { .. } => "reload-refused",
             Event::Mistake { .. } => "mistake",
             Event::Remark { .. } | Event::Warning { .. } => "warning",
+            Event::Control { .. } => "control",
+            Event::Resumed { .. } => "resumed",
             Event::CallersRefused { .. } => "callers-refused",
             Event::Stopping { .. } => "stopping",
             Event::Totals { .. } => "totals",
@@ -273,6 +279,7 @@ impl Event<'_> {
             Event::WorkerStarted { .. } | Event::Reloaded { .. } | Event::Stopping { .. } => {
                 Severity::Notice
             }
+            Event::Control { .. } | Event::Resumed { .. } => Severity::Notice,
             Event::Totals { .. } | Event::Stopped => Severity::Notice,
         }
     }
@@ -502,6 +509,12 @@ impl Event<'_> {
                 show("removed", Value::Number(*removed as u64));
                 show("kept", Value::Number(*kept as u64));
             }
+            Event::Control { uid, pid, action } => {
+                show("action", Value::Text(action));
+                show("uid", Value::Number(u64::from(*uid)));
+                show("pid", Value::Number(*pid as u64));
+            }
+            Event::Resumed { service } => show("service", Value::Text(service)),
             Event::CallersRefused { uid, pid, callers } => {
                 show("uid", Value::Number(u64::from(*uid)));
                 show("pid", Value::Number(*pid as u64));

@@ -128,11 +128,26 @@ fn silent(place: &Path) -> String {
 }
 
 impl Client {
+    /// Lets an answer take as long as it takes.
+    pub(super) fn wait_for_ever(&mut self) {
+        let _ = self.stream.get_ref().set_read_timeout(None);
+    }
+
     /// Asks, hands on each item as it comes, and returns the last line.
     pub(super) fn ask<T: DeserializeOwned>(
         &mut self,
         request: &Request,
         mut item: impl FnMut(T) -> std::io::Result<()>,
+    ) -> Result<Value, Failure> {
+        self.ask_raw(request, |_, value| item(serde_json::from_value(value)?))
+    }
+
+    /// The same, with each line as it was sent. An item that cannot be made sense of ends it, and so
+    /// does a reader of ours that has left.
+    pub(super) fn ask_raw(
+        &mut self,
+        request: &Request,
+        mut item: impl FnMut(&str, Value) -> std::io::Result<()>,
     ) -> Result<Value, Failure> {
         self.send(request)?;
         loop {
@@ -145,10 +160,11 @@ impl Client {
             if value.get("done").is_some() {
                 return Ok(value);
             }
-            let value = serde_json::from_value(value).map_err(|_| self.odd(&line))?;
-            if item(value).is_err() {
+            match item(&line, value) {
+                Err(error) if error.kind() == ErrorKind::InvalidData => return Err(self.odd(&line)),
                 // Whoever reads us has left: that is the end of it, and nobody's mistake.
-                return Ok(Value::Null);
+                Err(_) => return Ok(Value::Null),
+                Ok(()) => {}
             }
         }
     }

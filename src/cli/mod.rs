@@ -10,9 +10,12 @@ mod client;
 mod disable;
 mod edit;
 mod enable;
+mod events;
 mod grid;
+mod kill;
 mod list;
 mod moments;
+mod pause;
 mod remove;
 mod run;
 mod serve;
@@ -66,6 +69,11 @@ enum Command {
     Remove(remove::Remove),
     Enable(enable::Enable),
     Disable(disable::Disable),
+    Events(events::Events),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Drain(pause::Drain),
+    Kill(kill::Kill),
 }
 
 /// Does what the command line says.
@@ -99,6 +107,11 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Remove(command) => command.run(),
             Command::Enable(command) => command.run(),
             Command::Disable(command) => command.run(),
+            Command::Events(command) => command.run(),
+            Command::Pause(command) => command.run(),
+            Command::Resume(command) => command.run(),
+            Command::Drain(command) => command.run(),
+            Command::Kill(command) => command.run(),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.

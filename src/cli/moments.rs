@@ -1,6 +1,6 @@
 //! Times as people read them.
 
-use crate::sys::time::local_time;
+use crate::sys::time::{LocalTime, local_time};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The present, in seconds since 1970.
@@ -11,13 +11,26 @@ pub(super) fn now() -> u64 {
 
 /// A moment in local time: without its date when it is within half a day of now.
 pub(super) fn moment(unix: u64, now: u64) -> String {
-    let local = local_time(unix as i64);
-    let time = format!("{:02}:{:02}:{:02}", local.hour, local.minute, local.second);
-    if unix.abs_diff(now) < 12 * 3600 {
-        return time;
+    let full = stamp(unix);
+    match full.split_once(' ') {
+        Some((_, time)) if unix.abs_diff(now) < 12 * 3600 => time.to_owned(),
+        _ => full,
     }
-    let (year, month, day) = (local.year, local.month + 1, local.day);
-    format!("{year:04}-{month:02}-{day:02} {time}")
+}
+
+/// A moment in local time, as log files have it.
+pub(super) fn stamp(unix: u64) -> String {
+    let LocalTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ..
+    } = local_time(unix as i64);
+    let month = month + 1;
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// A length of time in its two largest units: `4s`, `3m12s`, `2h5m`, `10d3h`.

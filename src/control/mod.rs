@@ -20,7 +20,7 @@ pub use answer::{
 pub use keys::Keys;
 pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
-pub use request::{LONGEST, Request};
+pub use request::{LONGEST, Request, Signal, Target};
 
 use crate::sys::socket::Peer;
 use crate::table::{Builtin, Refusal, Transport};
@@ -97,6 +97,11 @@ pub enum Order {
         /// As it was told.
         prefix: (IpAddr, u8),
     },
+    /// End this connection.
+    End {
+        /// Its number.
+        number: u32,
+    },
 }
 
 /// Why a connection to a built-in service ended.
@@ -112,6 +117,8 @@ pub enum Ending {
     Evicted,
     /// The worker died.
     WorkerDied,
+    /// The supervisor asked for it: `oxinetd kill`.
+    Killed,
 }
 
 /// What the worker tells the supervisor.

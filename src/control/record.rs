@@ -79,6 +79,9 @@ impl Order {
             Order::Unban { serial, prefix } => {
                 to.u8(10).u32(serial).prefix(prefix);
             }
+            Order::End { number } => {
+                to.u8(15).u32(number);
+            }
         }
         to.bytes
     }
@@ -106,6 +109,9 @@ impl Order {
             },
             5 => Order::ForgetUdp {
                 address: from.bound_address()?,
+            },
+            15 => Order::End {
+                number: from.positive("a connection has number 0")?,
             },
             6 => Order::Ceiling {
                 max_connections: from.positive("max_connections is 0")?,
@@ -245,12 +251,13 @@ const TRANSPORTS: [Transport; 5] = [
     Transport::UnixSeqpacket,
 ];
 
-const ENDINGS: [Ending; 5] = [
+const ENDINGS: [Ending; 6] = [
     Ending::Finished,
     Ending::ClientLeft,
     Ending::IdleTimeout,
     Ending::Evicted,
     Ending::WorkerDied,
+    Ending::Killed,
 ];
 
 /// A value's byte: its place in the list, counted from 1.
@@ -495,6 +502,7 @@ mod tests {
                 }
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
+            (1u32..).prop_map(|number| Order::End { number }),
         ]
     }
 
@@ -504,7 +512,7 @@ mod tests {
             number,
             peer,
         });
-        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..5usize).prop_map(
+        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..6usize).prop_map(
             |(s, number, received, sent, e)| Report::Ended {
                 service: ServiceId(s),
                 number,
@@ -667,6 +675,6 @@ mod tests {
             sent: 0,
             ending,
         };
-        assert_eq!(spoiled(ended, 25, 6), Err(Malformed("no such ending")));
+        assert_eq!(spoiled(ended, 25, 7), Err(Malformed("no such ending")));
     }
 }

@@ -4,6 +4,7 @@
 //! never bring something in.
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Bytes of a request at most, its newline included.
 pub const LONGEST: usize = 4096;
@@ -22,6 +23,67 @@ pub enum Request {
         /// Its name.
         service: Option<String>,
     },
+    /// What has happened lately, or what happens from now on: as the log has it.
+    Events {
+        /// Go on until the caller leaves.
+        follow: bool,
+        /// Of these services only, unless empty.
+        services: Vec<String>,
+        /// As text, not as JSON.
+        text: bool,
+    },
+    /// Take no more clients of a service: they wait in the kernel's queue.
+    Pause {
+        /// Its name.
+        service: String,
+        /// For so many seconds; without it until it is told otherwise.
+        seconds: Option<u64>,
+    },
+    /// Take clients again.
+    Resume {
+        /// Its name.
+        service: String,
+    },
+    /// Pause a service and wait until its last session has ended.
+    Drain {
+        /// Its name.
+        service: String,
+        /// Wait so many seconds at most.
+        seconds: u64,
+    },
+    /// End sessions: a signal to their programs, a close for those of the worker.
+    Kill {
+        /// Which.
+        target: Target,
+        /// What programs are sent.
+        signal: Signal,
+    },
+}
+
+/// Sessions to be ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The one of this number.
+    Id(String),
+    /// All of a service.
+    Service(String),
+    /// All from a prefix: an address, and how many of its bits count.
+    From(IpAddr, u8),
+}
+
+/// What a program can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Signal {
+    /// End.
+    Term,
+    /// End at once; it is not asked.
+    Kill,
+    /// The line is down.
+    Hup,
+    /// It was interrupted.
+    Int,
 }
 
 impl Request {
@@ -33,7 +95,9 @@ impl Request {
     /// Whether it only looks: the others change something.
     pub fn only_looks(&self) -> bool {
         match self {
-            Request::Status { .. } | Request::List { .. } => true,
+            Request::Status { .. } | Request::List { .. } | Request::Events { .. } => true,
+            Request::Pause { .. } | Request::Resume { .. } => false,
+            Request::Drain { .. } | Request::Kill { .. } => false,
         }
     }
 }

@@ -6,14 +6,13 @@ use crate::event::{Event, Severity, Value};
 use crate::table::LogAddress;
 use std::fmt;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-/// Appends the event as a line: a JSON object (RFC 8259) of ASCII characters, then a newline. Also
+/// Appends the event, which happened at that time since 1970, as a line: a JSON object (RFC 8259) of ASCII characters, then a newline. Also
 /// for events without a line in the log.
-pub fn line(out: &mut Vec<u8>, event: &Event, address: LogAddress) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+pub fn line(out: &mut Vec<u8>, event: &Event, at: Duration, address: LogAddress) {
     out.extend_from_slice(b"{\"time\":");
-    seconds(out, now.unwrap_or_default());
+    seconds(out, at);
     key(out, "event");
     string(out, format_args!("{}", event.name()));
     key(out, "severity");
@@ -94,7 +93,12 @@ mod tests {
 
     fn json(event: &Event) -> String {
         let mut out = Vec::new();
-        line(&mut out, event, LogAddress::Full);
+        line(
+            &mut out,
+            event,
+            Duration::from_secs(1_800_000_000),
+            LogAddress::Full,
+        );
         String::from_utf8(out).unwrap()
     }
 

@@ -28,6 +28,11 @@ use sink::{Sink, Wrote};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+/// Appends the event's line of text, without a time.
+pub fn text(out: &mut Vec<u8>, event: &Event, address: LogAddress) {
+    text::line(out, event, address, |_| ());
+}
+
 /// The server's log.
 #[derive(Debug)]
 pub struct Log {
@@ -76,6 +81,11 @@ impl Log {
             return Ok(());
         }
         self.reopen()
+    }
+
+    /// How much of an address is shown.
+    pub fn address(&self) -> LogAddress {
+        self.renderer.address
     }
 
     /// Opens the log again: a file, after it was moved away. As to the descriptor, see

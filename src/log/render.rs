@@ -9,6 +9,7 @@ use crate::event::{Event, Severity};
 use crate::sys::time::{Clock, LocalTime, Moment};
 use crate::table::{LogAddress, LogFormat};
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a sink wants in front of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,8 @@ impl Renderer {
                     self.refresh(style);
                     self.stamp.head(out, severity);
                 }
-                json::line(out, event, self.address);
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                json::line(out, event, now.unwrap_or_default(), self.address);
             }
         }
     }

@@ -138,7 +138,7 @@ proptest! {
         let tally = Tally::default();
         for event in events(&parts, &tally) {
             let mut out = Vec::new();
-            json(&mut out, &event, LogAddress::Full);
+            json(&mut out, &event, Duration::from_secs(1), LogAddress::Full);
             prop_assert_eq!(out.pop(), Some(b'\n'));
             prop_assert!(out.iter().all(|byte| matches!(byte, b' '..=b'~')));
             let object: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -202,7 +202,7 @@ fn json_is_several_times_faster_than_an_object() {
         }
         since.elapsed() / 100_000
     };
-    let direct = time(&mut |out| json(out, &event, LogAddress::Full));
+    let direct = time(&mut |out| json(out, &event, Duration::from_secs(1), LogAddress::Full));
     let text = time(&mut |out| text::line(out, &event, LogAddress::Full, |_| {}));
     let object = time(&mut |out| {
         let mut object = serde_json::Map::new();

@@ -5,6 +5,7 @@
 use super::control::Since;
 use crate::event::{Event, Severity};
 use crate::table::Service;
+use std::time::Instant;
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Condition {
 struct Rare {
     /// Since when it has as many as it may have.
     full: Option<Since>,
+    /// It was told to rest: since when, and until when if that was said.
+    paused: Option<(Since, Option<Instant>)>,
     /// Since when its program rests, or did last.
     rests: Option<Since>,
     /// What went wrong last, in words.
@@ -58,6 +61,25 @@ impl Condition {
         if let Some(text) = event.sentence() {
             self.rare().failure = Some((Since::now(), text));
         }
+    }
+
+    /// It was told to rest until then, or until it is told otherwise.
+    pub(super) fn pause(&mut self, until: Option<Instant>) {
+        self.rare().paused = Some((Since::now(), until));
+    }
+
+    /// It may go on. False if it was not told to rest.
+    pub(super) fn resume(&mut self) -> bool {
+        let paused = self.rare.as_mut().and_then(|rare| rare.paused.take());
+        if paused.is_some() {
+            self.begin_anew();
+        }
+        paused.is_some()
+    }
+
+    /// Since when and until when it was told to rest.
+    pub(super) fn paused(&self) -> Option<(Since, Option<Instant>)> {
+        self.rare.as_ref()?.paused
     }
 
     /// It is something else from now on.

@@ -640,5 +640,6 @@ fn reason(ending: Ending) -> &'static str {
         Ending::IdleTimeout => "idle-timeout",
         Ending::Evicted => "evicted",
         Ending::WorkerDied => "worker-died",
+        Ending::Killed => "killed",
     }
 }

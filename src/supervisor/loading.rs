@@ -149,7 +149,9 @@ impl Supervisor {
             .iter()
             .filter(|text| !self.loading.remarks.contains(text))
         {
-            self.log.write(&Event::Remark { text });
+            let event = Event::Remark { text };
+            self.log.write(&event);
+            self.control.note(&event, None, &self.log);
         }
         self.loading.remarks = warnings;
     }

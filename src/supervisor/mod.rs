@@ -114,6 +114,7 @@ impl Supervisor {
             while let Some(timer) = self.timers.due(now) {
                 self.on_timer(timer, now);
             }
+            self.answer_those_who_wait();
         }
     }
 
@@ -161,17 +162,20 @@ impl Supervisor {
             Timer::Flush => {}
             Timer::Callers => self.look_after_callers(now),
             Timer::LeftOut => self.log.tick(now),
+            Timer::Resume(service) => self.end_pause(service),
         }
     }
 
     /// Lets every view see an event that belongs to no service.
     fn observe(&mut self, event: &Event) {
         self.log.write(event);
+        self.control.note(event, None, &self.log);
     }
 
     /// Lets every view see an event of a service.
     fn observe_service(&mut self, service: ServiceId, event: &Event) {
         self.log.write(event);
+        self.control.note(event, None, &self.log);
         if let Some(entry) = self.services.get_mut(service) {
             entry.note(event);
         }
@@ -193,6 +197,7 @@ impl Supervisor {
         };
         let event = event(session);
         self.log.write(&event);
+        self.control.note(&event, Some(&entry.facts), &self.log);
         entry.tally.observe(&event);
         // Not `entry.note`: the event borrows the name.
         entry.condition.note(&event, entry.tally.live, &entry.facts);
@@ -283,7 +288,7 @@ impl Supervisor {
         };
         let service = entry.facts.name.as_str();
         for output in &batch.output {
-            self.log.write(&match output {
+            let event = match output {
                 stderr::Output::Line(text) => Event::StderrLine {
                     service,
                     id: batch.id,
@@ -293,7 +298,9 @@ impl Supervisor {
                     service,
                     lines: *lines,
                 },
-            });
+            };
+            self.log.write(&event);
+            self.control.note(&event, None, &self.log);
         }
     }
 

@@ -303,6 +303,7 @@ impl Supervisor {
         // A `wait` program is given a blocking socket; we and the worker never block on one.
         listener.set_blocking(waits);
         match builtin {
+            Some(_) if self.is_paused(id) => {}
             Some(builtin) => self.give(id, builtin),
             None => self.wake_listener(id),
         }

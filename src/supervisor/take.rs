@@ -319,6 +319,9 @@ impl Supervisor {
 
     /// Polls a listener again.
     pub(super) fn wake_listener(&mut self, id: ListenerId) {
+        if self.is_paused(id) {
+            return;
+        }
         let Some(listener) = self
             .listeners
             .get_mut(id)

@@ -3,7 +3,7 @@
 //! Each [`Timer`] has one moment at most; setting it again moves it. The heap keeps moments that
 //! were moved until they come up, and then nobody is woken for them.
 
-use crate::table::ListenerId;
+use crate::table::{ListenerId, ServiceId};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ pub(super) enum Timer {
     Callers,
     /// The log tells what it left out.
     LeftOut,
+    /// A service has been paused as long as it was to be.
+    Resume(ServiceId),
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,11 @@ impl Timers {
         if self.moments.get(&timer).is_none_or(|before| at < *before) {
             self.set(at, timer);
         }
+    }
+
+    /// Forgets a timer.
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.moments.remove(&timer);
     }
 
     /// The moment that a timer is set for.

@@ -5,7 +5,8 @@
 
 use super::Errno;
 use super::fd::raise;
-use nix::sys::signal::{SigSet, Signal, kill};
+pub use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -111,6 +112,14 @@ impl AsFd for Mailbox {
 /// Sends SIGKILL to one process. The pid must be a child that was not reaped, or it may be anyone's.
 pub fn kill_process(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// Sends a signal to a child's whole process group; to the child alone while it has no group yet.
+pub fn signal_group(pid: i32, signal: Signal) {
+    let pid = Pid::from_raw(pid);
+    if nix::sys::signal::killpg(pid, signal).is_err() {
+        let _ = kill(pid, signal);
+    }
 }
 
 /// Asks a child's whole process group to end, or ends it. Each child leads a session and a group of

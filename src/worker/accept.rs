@@ -202,7 +202,7 @@ impl Worker<'_> {
         true
     }
 
-    fn end_at(&mut self, slot: u32, ending: Ending) {
+    pub(super) fn end_at(&mut self, slot: u32, ending: Ending) {
         if let Some(session) = self.sessions.remove(slot) {
             self.end(session, ending);
         }

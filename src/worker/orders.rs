@@ -1,12 +1,14 @@
 //! The supervisor's orders, obeyed.
 
 use super::listeners::{Listener, Offer};
+use super::session::Session;
 use super::{Failure, Worker};
 use crate::admission::Policy;
-use crate::control::{Keys, LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::control::{Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId};
 use crate::sys::Errno;
 use crate::sys::datagram;
 use crate::sys::socket::receive_record;
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,19 +24,35 @@ impl Worker<'_> {
     pub(super) fn take_orders(&mut self) -> Result<bool, Failure> {
         // One byte more, so that a message that is too long is noticed.
         let mut message = [0; LENGTH + 1];
+        let mut doomed = HashSet::new();
         for _ in 0..ORDERS {
             match receive_record(self.control, &mut message) {
                 Ok((0, _)) | Err(Errno::ECONNRESET) => return Ok(false),
                 Ok((length, descriptor)) => {
                     let order = Order::decode(&message[..length]).map_err(Failure::Order)?;
-                    self.obey(order, descriptor)?;
+                    match order {
+                        Order::End { number } => drop(doomed.insert(number)),
+                        order => self.obey(order, descriptor)?,
+                    }
                 }
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::Call("recvmsg on the control socket", errno)),
             }
         }
+        self.end_those(&doomed);
         Ok(true)
+    }
+
+    /// All in one look: there may be thousands.
+    fn end_those(&mut self, numbers: &HashSet<u32>) {
+        if numbers.is_empty() {
+            return;
+        }
+        let doomed = |session: &Session| numbers.contains(&session.number());
+        for slot in self.sessions.slots_of(doomed) {
+            self.end_at(slot, Ending::Killed);
+        }
     }
 
     fn obey(&mut self, order: Order, descriptor: Option<OwnedFd>) -> Result<(), Failure> {
@@ -64,6 +82,7 @@ impl Worker<'_> {
                 self.fit_to_descriptors();
             }
             Order::OwnUdp { address } => self.own_udp.add(address),
+            Order::End { number } => self.end_those(&HashSet::from([number])),
             Order::ForgetUdp { address } => self.own_udp.forget(address),
             Order::Policy { service } => self.learn(service, descriptor)?,
             Order::Forget { service } => drop(self.policies.remove(&service)),

@@ -60,6 +60,14 @@ impl<T> Recency<T> {
         self.slots.get_mut(slot as usize)?.value.as_mut()
     }
 
+    /// The slots of all values that are such.
+    pub(super) fn slots_of(&self, such: impl Fn(&T) -> bool) -> Vec<u32> {
+        let all = self.slots.iter().enumerate();
+        all.filter(|(_, slot)| slot.value.as_ref().is_some_and(&such))
+            .map(|(slot, _)| slot as u32)
+            .collect()
+    }
+
     /// Makes the value in this slot, which must not be free, the newest.
     pub(super) fn touch(&mut self, slot: u32, now: Instant) {
         self.unlink(slot);

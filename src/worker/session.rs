@@ -51,6 +51,11 @@ impl Session {
         }
     }
 
+    /// Its number in reports.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Whether there is something to say before the client says anything.
     pub(super) fn speaks_first(&self) -> bool {
         !self.conversation.output().is_empty()

@@ -28,8 +28,12 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
+    /// Its own, among callers.
+    pub(super) number: u32,
     pub(super) who: Identity,
     pub(super) task: Task,
+    /// What it is polled for.
+    pub(super) polled: Interest,
     input: Vec<u8>,
     output: Vec<u8>,
     /// How much of the output is sent.
@@ -64,11 +68,13 @@ pub(super) enum Sent {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, who: Identity, now: Instant) -> Connection {
+    pub(super) fn new(socket: OwnedFd, number: u32, who: Identity, now: Instant) -> Connection {
         Connection {
             socket,
+            number,
             who,
             task: Task::Idle,
+            polled: Interest::Read,
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
@@ -112,6 +118,11 @@ impl Connection {
         if serde_json::to_writer(&mut self.output, line).is_ok() {
             self.output.push(b'\n');
         }
+    }
+
+    /// Where to add a line that is made elsewhere, with its newline.
+    pub(super) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
     }
 
     /// Adds the last line of the answer; the next request may come.
@@ -169,6 +180,11 @@ impl Connection {
         (!waits_for_us).then(|| self.touched + PATIENCE)
     }
 
+    /// When to look at it again, whatever happens until then.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.deadline().or(self.task.deadline())
+    }
+
     /// What to wait for: room while there is something to send or to make, else its next word.
     pub(super) fn interest(&self) -> Interest {
         let has_asked = || self.input.contains(&b'\n');
@@ -202,7 +218,7 @@ mod tests {
             pid: 1,
             may_act: true,
         };
-        (Connection::new(ours.into(), who, Instant::now()), theirs)
+        (Connection::new(ours.into(), 1, who, Instant::now()), theirs)
     }
 
     fn line(connection: &mut Connection) -> Option<String> {

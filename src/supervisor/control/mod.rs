@@ -5,10 +5,14 @@
 //! made as fast as it is taken, and silence ends after ten seconds. Without a control socket the
 //! server serves all the same.
 //!
-//! `socket` makes the file, `connection` is one caller, `task` answers it, `views` are what it sees.
+//! `socket` makes the file, `connection` is one caller, `task` answers it, `views` are what it sees,
+//! `actions` what it can do.
 
+mod actions;
 mod budget;
 mod connection;
+mod kept;
+mod recent;
 mod since;
 mod socket;
 mod task;
@@ -25,11 +29,15 @@ use crate::log::Log;
 use crate::sys::caller::caller;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{Errno, fd, socket as sockets, user};
+use crate::table::Service;
 use budget::Budget;
 use connection::{Connection, Identity, Received, Sent};
+use kept::Kept;
+use recent::Recent;
 use socket::{Made, Trouble};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Callers at once.
@@ -62,9 +70,17 @@ pub(super) struct Control {
     turned_away: u64,
     /// When callers who may not call were told of, and how many had been by then.
     told: Option<(Instant, u64)>,
+    recent: Recent,
 }
 
 impl Control {
+    /// Keeps an event for those who ask what has happened.
+    pub(super) fn note(&mut self, event: &Event, service: Option<&Rc<Service>>, log: &Log) {
+        if event.is_logged() {
+            self.recent.add(Kept::new(event, service, log.address()));
+        }
+    }
+
     /// A turn of the loop has begun.
     pub(super) fn begin_turn(&mut self) {
         self.budget.renew();
@@ -172,7 +188,8 @@ impl Supervisor {
             return;
         };
         let now = Instant::now();
-        let mut connection = Connection::new(socket, who, now);
+        self.control.next = self.control.next.wrapping_add(1);
+        let mut connection = Connection::new(socket, self.control.next, who, now);
         if self.control.callers.len() >= CALLERS && !self.make_way(who) {
             let error = "the server has as many callers as it takes, try again".into();
             connection.say(&Failed { error, exit: BUSY });
@@ -180,11 +197,9 @@ impl Supervisor {
             return;
         }
         self.control.let_in += 1;
-        self.control.next = self.control.next.wrapping_add(1);
-        let number = self.control.next;
-        let word = Word::Caller(number).into();
+        let word = Word::Caller(connection.number).into();
         if self.poller.add(&connection, Interest::Read, word).is_ok() {
-            self.serve_caller(number, connection, Interest::Read);
+            self.serve_caller(connection);
         }
     }
 
@@ -242,7 +257,16 @@ impl Supervisor {
 
     fn drop_caller(&mut self, number: u32) {
         if let Some(caller) = self.control.callers.remove(&number) {
-            let _ = self.poller.remove(&caller);
+            self.part_with(&caller);
+        }
+    }
+
+    /// Whoever has it closes it then.
+    fn part_with(&mut self, caller: &Connection) {
+        let _ = self.poller.remove(caller);
+        self.control.recent.leave(caller.number);
+        if self.control.callers.is_empty() {
+            self.timers.clear(Timer::Callers);
         }
     }
 
@@ -252,29 +276,35 @@ impl Supervisor {
             return;
         };
         if ready.readable && caller.task.waits() && caller.is_over() {
-            let _ = self.poller.remove(&caller);
-            return;
+            return self.part_with(&caller);
         }
-        let polled = caller.interest();
-        self.serve_caller(number, caller, polled);
+        self.serve_caller(caller);
+    }
+
+    /// What to wait for from a caller; what could not be told for want of time is as good as room.
+    fn interest(&self, caller: &Connection) -> Interest {
+        match self.control.recent.has_news(caller.number) {
+            true => Interest::Write,
+            false => caller.interest(),
+        }
     }
 
     /// Answers a caller as far as time and room allow, and keeps it if it is not over.
-    fn serve_caller(&mut self, number: u32, mut caller: Connection, polled: Interest) {
+    fn serve_caller(&mut self, mut caller: Connection) {
         if !self.advance(&mut caller) {
-            let _ = self.poller.remove(&caller);
-            return;
+            return self.part_with(&caller);
         }
-        let interest = caller.interest();
-        if interest != polled {
-            let _ = self
-                .poller
-                .change(&caller, interest, Word::Caller(number).into());
+        let interest = self.interest(&caller);
+        if interest != caller.polled {
+            let word = Word::Caller(caller.number).into();
+            if self.poller.change(&caller, interest, word).is_ok() {
+                caller.polled = interest;
+            }
         }
-        if let Some(deadline) = caller.deadline() {
-            self.timers.set_earlier(deadline, Timer::Callers);
+        if let Some(next) = caller.next_look() {
+            self.timers.set_earlier(next, Timer::Callers);
         }
-        self.control.callers.insert(number, caller);
+        self.control.callers.insert(caller.number, caller);
     }
 
     /// False when the caller is over.
@@ -315,6 +345,17 @@ impl Supervisor {
         }
     }
 
+    /// Looks whether what some callers wait for has happened.
+    pub(super) fn answer_those_who_wait(&mut self) {
+        let callers = self.control.callers.iter();
+        let waiting = callers.filter(|(_, caller)| caller.task.waits());
+        for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
+            if let Some(caller) = self.control.callers.remove(&number) {
+                self.serve_caller(caller);
+            }
+        }
+    }
+
     /// Some caller may have had its time; or callers may be taken again.
     pub(super) fn look_after_callers(&mut self, now: Instant) {
         if std::mem::take(&mut self.control.rests) {
@@ -330,7 +371,7 @@ impl Supervisor {
             .control
             .callers
             .values()
-            .filter_map(Connection::deadline);
+            .filter_map(Connection::next_look);
         if let Some(next) = next.min() {
             self.timers.set_earlier(next, Timer::Callers);
         }

@@ -4,7 +4,9 @@
 //! then each is told as it is when its turn comes, and whoever has gone by then is left out.
 
 use super::super::Supervisor;
+use super::actions::{Draining, Killing};
 use super::connection::Connection;
+use super::recent::Next;
 use crate::control::{Request, ServerStatus};
 use crate::table::ServiceId;
 use serde::Serialize;
@@ -27,6 +29,12 @@ pub(super) enum Task {
     Status(IntoIter<ServiceId>),
     /// `list`: these sessions are.
     List(IntoIter<Found>),
+    /// `events`, as text or as JSON.
+    Events { text: bool },
+    /// `kill`: the sessions that are still to be looked at.
+    Kill(Killing),
+    /// `drain`: the service that is not empty yet.
+    Drain(Draining),
 }
 
 /// A live connection or program.
@@ -42,9 +50,31 @@ impl Task {
     /// Whether the next word is neither the caller's nor ready: something must happen first.
     pub(super) fn waits(&self) -> bool {
         match self {
-            Task::Idle | Task::Status(_) | Task::List(_) => false,
+            Task::Idle | Task::Status(_) | Task::List(_) | Task::Kill(_) => false,
+            Task::Drain(_) | Task::Events { .. } => true,
         }
     }
+
+    /// When it is over, whatever happens until then.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Task::Drain(draining) => Some(draining.deadline),
+            _ => None,
+        }
+    }
+}
+
+/// An event as text: an item of `events`.
+#[derive(Serialize)]
+struct Told<'a> {
+    time: f64,
+    text: &'a str,
+}
+
+/// Events that a slow follower was not told of: an item of `events`.
+#[derive(Serialize)]
+struct Missed {
+    missed: u64,
 }
 
 /// The last line of `status`.
@@ -92,8 +122,42 @@ impl Supervisor {
                 let one = self.one(service)?;
                 caller.task = Task::List(self.sessions(one).into_iter());
             }
+            Request::Events {
+                follow,
+                services,
+                text,
+            } => {
+                for name in &services {
+                    self.one(Some(name.clone()))?;
+                }
+                self.control.recent.follow(caller.number, follow, services);
+                caller.task = Task::Events { text };
+            }
+            action => return self.act(caller, action),
         }
         Ok(())
+    }
+
+    /// False when nothing has happened yet.
+    fn tell_next_event(&mut self, caller: &mut Connection, text: bool) -> bool {
+        let address = self.log.address();
+        match self.control.recent.next(caller.number) {
+            Next::Happened(kept) if text => {
+                let mut line = Vec::new();
+                kept.write_text(&mut line, address);
+                let text = String::from_utf8_lossy(&line);
+                let (time, text) = (kept.at().as_secs_f64(), text.trim_end());
+                caller.say(&Told { time, text });
+            }
+            Next::Happened(kept) => kept.write_json(caller.output(), address),
+            Next::Missed(missed) => caller.say(&Missed { missed }),
+            Next::Nothing => return false,
+            Next::End => {
+                self.control.recent.leave(caller.number);
+                caller.finish(&Done { done: true }, Instant::now());
+            }
+        }
+        true
     }
 
     fn one(&self, name: Option<String>) -> Result<Option<ServiceId>, String> {
@@ -107,6 +171,20 @@ impl Supervisor {
     pub(super) fn go_on(&mut self, caller: &mut Connection) -> bool {
         match &mut caller.task {
             Task::Idle => return false,
+            Task::Events { text } => {
+                let text = *text;
+                return self.tell_next_event(caller, text);
+            }
+            Task::Kill(killing) => {
+                if !self.go_on_killing(killing) {
+                    let killing = std::mem::replace(&mut caller.task, Task::Idle);
+                    self.end_killing(caller, killing);
+                }
+            }
+            Task::Drain(draining) => match self.drained(draining) {
+                Some(outcome) => self.end_draining(caller, outcome),
+                None => return false,
+            },
             Task::Status(services) => match services.next() {
                 Some(service) => {
                     if let Some(status) = self.service_status(service) {

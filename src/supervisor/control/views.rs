@@ -106,6 +106,9 @@ impl Supervisor {
         if !facts.enabled {
             return simple(State::Disabled);
         }
+        if let Some((since, until)) = entry.condition.paused() {
+            return (State::Paused, since, until);
+        }
         let hindered = self
             .not_bound_since(entry)
             .or_else(|| self.backs_off(entry));

@@ -1,0 +1,111 @@
+//! `oxinetd kill`: end sessions.
+
+use super::pause::Action;
+use crate::control::{Request, Signal, Target};
+use clap::{Args, ValueEnum};
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+/// End live sessions: one, those of a service, or those from an address.
+///
+/// Programs are sent a signal, with all that they have started; connections to built-in services are
+/// closed. The service goes on: oxinetd pause keeps new clients away.
+///
+/// For example: oxinetd kill 17
+///              oxinetd kill --from 192.0.2.0/24 --signal KILL
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Kill {
+    /// The session's id, as oxinetd list and the log have it.
+    #[arg(value_name = "ID", required_unless_present_any = ["service", "from"])]
+    id: Option<String>,
+    /// All sessions of this service.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["id", "from"])]
+    service: Option<String>,
+    /// All sessions from this address or prefix.
+    #[arg(long, value_name = "ADDRESS", value_parser = prefix, conflicts_with = "id")]
+    from: Option<(IpAddr, u8)>,
+    /// What programs are sent.
+    #[arg(
+        long,
+        value_name = "SIGNAL",
+        value_enum,
+        ignore_case = true,
+        default_value = "TERM"
+    )]
+    signal: Which,
+    #[command(flatten)]
+    action: Action,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Which {
+    Term,
+    Kill,
+    Hup,
+    Int,
+}
+
+impl Kill {
+    pub(super) fn run(self) -> ExitCode {
+        let target = match (self.id, self.service, self.from) {
+            (_, Some(service), _) => Target::Service(service),
+            (_, _, Some((address, bits))) => Target::From(address, bits),
+            (id, ..) => Target::Id(id.unwrap_or_default()),
+        };
+        let signal = match self.signal {
+            Which::Term => Signal::Term,
+            Which::Kill => Signal::Kill,
+            Which::Hup => Signal::Hup,
+            Which::Int => Signal::Int,
+        };
+        self.action.ask(&Request::Kill { target, signal })
+    }
+}
+
+/// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
+fn prefix(text: &str) -> Result<(IpAddr, u8), String> {
+    let wrong = || "an address or a prefix looks like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        Some(bits) => bits
+            .parse()
+            .ok()
+            .filter(|bits| *bits <= all)
+            .ok_or_else(wrong)?,
+        None => all,
+    };
+    Ok((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_prefix_of_all_its_bits() {
+        let v4 = |text: &str| (text.parse().unwrap(), 32);
+        assert_eq!(prefix("192.0.2.7"), Ok(v4("192.0.2.7")));
+        assert_eq!(
+            prefix("192.0.2.0/24"),
+            Ok(("192.0.2.0".parse().unwrap(), 24))
+        );
+        assert_eq!(prefix("::1"), Ok(("::1".parse().unwrap(), 128)));
+        for wrong in [
+            "",
+            "localhost",
+            "1.2.3.4/33",
+            "::/129",
+            "1.2.3.4/",
+            "1.2.3.4/-1",
+        ] {
+            assert!(prefix(wrong).is_err(), "{wrong}");
+        }
+    }
+}

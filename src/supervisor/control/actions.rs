@@ -1,0 +1,319 @@
+//! What callers can do: pause, resume and drain services, end sessions.
+//!
+//! A paused service keeps its sockets, and nobody takes from them: its clients wait in the kernel's
+//! queue. A pause survives a reload, not a restart. Every action is an event that says who did it.
+
+use super::super::Supervisor;
+use super::super::link::Attachment;
+use super::super::listeners::State;
+use super::super::timers::Timer;
+use super::connection::{Connection, Identity};
+use super::since::unix;
+use super::task::{Found, Task};
+use crate::control::{Order, Request, Signal, Target};
+use crate::event::Event;
+use crate::sys::signal::{self, signal_group};
+use crate::sys::socket::Peer;
+use crate::table::{ListenerId, ServiceId, network};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use std::vec::IntoIter;
+
+/// Nobody waits longer, and clocks can count so far.
+const LONGEST: u64 = 365 * 24 * 3600;
+/// EX_TEMPFAIL: it may work later.
+const LATER: u8 = 75;
+/// EX_NOINPUT: there is no such session.
+const NO_SUCH: u8 = 66;
+
+/// Sessions that are being ended.
+#[derive(Debug)]
+pub(super) struct Killing {
+    candidates: IntoIter<Found>,
+    target: Target,
+    signal: Signal,
+    count: u64,
+}
+
+/// A service that is being drained.
+#[derive(Debug)]
+pub(super) struct Draining {
+    service: ServiceId,
+    name: String,
+    began: Instant,
+    pub(super) deadline: Instant,
+}
+
+/// The last line of an answer to an action.
+#[derive(Serialize)]
+struct Did {
+    done: bool,
+    /// In words.
+    did: String,
+    /// When a pause ends, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// How many sessions it was done to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
+impl Did {
+    fn new(did: impl Into<String>) -> Did {
+        Did {
+            done: true,
+            did: did.into(),
+            until: None,
+            count: None,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Does what was asked for, or begins to. The error is the name of a service that is not there.
+    pub(super) fn act(&mut self, caller: &mut Connection, request: Request) -> Result<(), String> {
+        let who = caller.who;
+        match request {
+            Request::Pause { service, seconds } => {
+                let id = self.named(&service)?;
+                self.pause_for(caller, id, &service, seconds);
+            }
+            Request::Resume { service } => {
+                let id = self.named(&service)?;
+                let did = match self.resume(id) {
+                    true => format!("resumed {service}"),
+                    false => format!("{service} was not paused"),
+                };
+                self.tell_action(who, &did);
+                caller.finish(&Did::new(did), Instant::now());
+            }
+            Request::Drain { service, seconds } => {
+                let id = self.named(&service)?;
+                self.drain(caller, id, service, seconds);
+            }
+            Request::Kill { target, signal } => self.kill(caller, target, signal)?,
+            Request::Status { .. } | Request::List { .. } | Request::Events { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn named(&self, service: &str) -> Result<ServiceId, String> {
+        self.services
+            .find(service)
+            .ok_or_else(|| service.to_owned())
+    }
+
+    fn tell_action(&mut self, who: Identity, action: &str) {
+        let Identity { uid, pid, .. } = who;
+        self.observe(&Event::Control { uid, pid, action });
+    }
+
+    fn pause_for(
+        &mut self,
+        caller: &mut Connection,
+        id: ServiceId,
+        name: &str,
+        seconds: Option<u64>,
+    ) {
+        let now = Instant::now();
+        let time = seconds.map(|seconds| Duration::from_secs(seconds.min(LONGEST)));
+        let until = time.map(|time| now + time);
+        self.pause(id, until);
+        let mut did = Did::new(match time {
+            Some(time) => format!("paused {name} for {} s", time.as_secs()),
+            None => format!("paused {name}"),
+        });
+        did.until = until.map(unix);
+        self.tell_action(caller.who, &did.did);
+        caller.finish(&did, now);
+    }
+
+    fn pause(&mut self, id: ServiceId, until: Option<Instant>) {
+        let Some(entry) = self.services.get_mut(id) else {
+            return;
+        };
+        entry.condition.pause(until);
+        match until {
+            Some(until) => self.timers.set(until, Timer::Resume(id)),
+            None => self.timers.clear(Timer::Resume(id)),
+        }
+        for listener in entry.listeners.clone() {
+            match self.listeners.get(listener).map(|listener| listener.state) {
+                Some(State::Armed) => drop(self.disarm(listener)),
+                Some(State::Served) => self.take_back(listener),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes clients again; false if it was not paused.
+    fn resume(&mut self, id: ServiceId) -> bool {
+        self.timers.clear(Timer::Resume(id));
+        let Some(entry) = self.services.get_mut(id) else {
+            return false;
+        };
+        let was_paused = entry.condition.resume();
+        for listener in entry.listeners.clone() {
+            let rests = self.timers.moment(Timer::Listener(listener)).is_some();
+            // What rests for another reason too is looked after when its time comes.
+            if was_paused && !rests && self.phase.is_serving() {
+                self.activate(listener);
+            }
+        }
+        was_paused
+    }
+
+    /// A pause has lasted as long as it was to.
+    pub(in crate::supervisor) fn end_pause(&mut self, id: ServiceId) {
+        if self.resume(id) {
+            if let Some(facts) = self.services.get(id).map(|entry| entry.facts.clone()) {
+                let service = &facts.name;
+                self.observe_service(id, &Event::Resumed { service });
+            }
+        }
+    }
+
+    /// Whether a listener is that of a paused service.
+    pub(in crate::supervisor) fn is_paused(&self, id: ListenerId) -> bool {
+        let entry = self
+            .listeners
+            .get(id)
+            .and_then(|listener| self.services.get(listener.service));
+        entry.is_some_and(|entry| entry.condition.paused().is_some())
+    }
+
+    fn drain(&mut self, caller: &mut Connection, service: ServiceId, name: String, seconds: u64) {
+        self.pause(service, None);
+        self.tell_action(caller.who, &format!("draining {name}"));
+        let began = Instant::now();
+        let deadline = began + Duration::from_secs(seconds.min(LONGEST));
+        self.timers.set_earlier(deadline, Timer::Callers);
+        caller.task = Task::Drain(Draining {
+            service,
+            name,
+            began,
+            deadline,
+        });
+    }
+
+    /// What has come of draining; `None` when there is still something to wait for.
+    pub(super) fn drained(&self, draining: &Draining) -> Option<Result<String, String>> {
+        let tally = self.services.get(draining.service).map(|it| &it.tally);
+        let live = tally.map_or(0, |tally| tally.live + tally.pending);
+        let (name, now) = (&draining.name, Instant::now());
+        let lasted = (now - draining.began).as_secs();
+        if live == 0 {
+            return Some(Ok(format!(
+                "{name} is paused and has no session after {lasted} s"
+            )));
+        }
+        let error = format!("{live} sessions of {name} are live after {lasted} s; it stays paused");
+        (now >= draining.deadline).then_some(Err(error))
+    }
+
+    fn kill(
+        &mut self,
+        caller: &mut Connection,
+        target: Target,
+        signal: Signal,
+    ) -> Result<(), String> {
+        let service = match &target {
+            Target::Service(name) => Some(self.named(name)?),
+            _ => None,
+        };
+        let target = match target {
+            Target::From(address, bits) => {
+                let (address, bits) = network(address, bits);
+                Target::From(address, bits)
+            }
+            target => target,
+        };
+        caller.task = Task::Kill(Killing {
+            candidates: self.sessions(service).into_iter(),
+            target,
+            signal,
+            count: 0,
+        });
+        Ok(())
+    }
+
+    /// Looks at the next session, and ends it if it is meant. False when all have been looked at.
+    pub(super) fn go_on_killing(&mut self, killing: &mut Killing) -> bool {
+        let Some(found) = killing.candidates.next() else {
+            return false;
+        };
+        // It may have ended since; then there is nobody of that number.
+        let Some((_, id, peer, ..)) = self.session(found) else {
+            return true;
+        };
+        let is_meant = match &killing.target {
+            Target::Id(wanted) => id.to_string() == *wanted,
+            Target::Service(_) => true,
+            Target::From(address, bits) => match peer {
+                Some(Peer::Inet(peer)) => network(peer.ip(), *bits) == (*address, *bits),
+                _ => false,
+            },
+        };
+        if is_meant {
+            killing.count += 1;
+            match found {
+                Found::Program(pid) => signal_group(pid, number(killing.signal)),
+                Found::Session(number) => self.order(Order::End { number }, Attachment::Nothing),
+            }
+        }
+        true
+    }
+
+    /// All have been looked at.
+    pub(super) fn end_killing(&mut self, caller: &mut Connection, killing: Task) {
+        let Task::Kill(killing) = killing else { return };
+        let now = Instant::now();
+        let (whom, signal) = (words(&killing.target), name(killing.signal));
+        if killing.count == 0 {
+            let error = format!("there is no session {whom}");
+            return caller.fail(error, NO_SUCH, now);
+        }
+        let plural = if killing.count == 1 { "" } else { "s" };
+        let mut did = Did::new(format!(
+            "sent {signal} to {} session{plural} {whom}",
+            killing.count
+        ));
+        did.count = Some(killing.count);
+        self.tell_action(caller.who, &did.did);
+        caller.finish(&did, now);
+    }
+
+    /// What came of draining.
+    pub(super) fn end_draining(
+        &mut self,
+        caller: &mut Connection,
+        outcome: Result<String, String>,
+    ) {
+        let now = Instant::now();
+        match outcome {
+            Ok(did) => caller.finish(&Did::new(did), now),
+            Err(error) => caller.fail(error, LATER, now),
+        }
+    }
+}
+
+fn words(target: &Target) -> String {
+    match target {
+        Target::Id(id) => format!("with id {id}"),
+        Target::Service(service) => format!("of {service}"),
+        Target::From(address, bits) => format!("from {address}/{bits}"),
+    }
+}
+
+fn number(signal: Signal) -> signal::Signal {
+    match signal {
+        Signal::Term => signal::Signal::SIGTERM,
+        Signal::Kill => signal::Signal::SIGKILL,
+        Signal::Hup => signal::Signal::SIGHUP,
+        Signal::Int => signal::Signal::SIGINT,
+    }
+}
+
+fn name(signal: Signal) -> &'static str {
+    number(signal).as_str().trim_start_matches("SIG")
+}
