@@ -138,6 +138,7 @@ mod tests {
         for (text, until) in [
             ("192.0.2.7/24", 10),
             ("192.0.2.7/32", 5),
+            ("192.0.2.6/32", 15),
             ("::ffff:198.51.100.0/120", 8),
             ("2001:db8::1/64", 9),
         ] {
@@ -146,6 +147,7 @@ mod tests {
         for (ip, at, expected) in [
             ("192.0.2.7", 0, Some(10)),
             ("192.0.2.8", 4, Some(6)),
+            ("192.0.2.6", 4, Some(11)),
             ("::ffff:192.0.2.7", 6, Some(4)),
             ("192.0.2.7", 10, None),
             ("192.0.3.7", 0, None),
@@ -157,7 +159,8 @@ mod tests {
             assert_eq!(rest(&bans, ip, at), expected, "{ip} at {at}");
         }
         let listed: Vec<_> = bans.iter(8 * SECOND).map(|ban| ban.prefix).collect();
-        assert_eq!(listed, [prefix("192.0.2.0/24"), prefix("2001:db8::/64")]);
+        let expected = ["192.0.2.0/24", "192.0.2.6/32", "2001:db8::/64"];
+        assert_eq!(listed, expected.map(prefix));
     }
 
     #[test]

@@ -91,6 +91,16 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_that_is_emptied_again_and_again_is_only_empty() {
+        let rate = Rate::new(10, Duration::from_secs(1), Some(20));
+        let mut bucket = Bucket::default();
+        for _ in 0..1000 {
+            bucket.take(rate, SECOND);
+        }
+        assert_eq!(taken(&mut bucket, rate, 2 * SECOND), 10);
+    }
+
+    #[test]
     fn a_rate_that_changes_gives_one_burst_at_most() {
         let slow = Rate::new(1, Duration::from_secs(3600), Some(10));
         let fast = Rate::new(100, Duration::from_secs(1), Some(10));
