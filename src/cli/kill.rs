@@ -1,5 +1,6 @@
 //! `oxinetd kill`: end sessions.
 
+use super::ban::prefix;
 use super::pause::Action;
 use crate::control::{Request, Signal, Target};
 use clap::{Args, ValueEnum};
@@ -61,51 +62,5 @@ impl Kill {
             Which::Int => Signal::Int,
         };
         self.action.ask(&Request::Kill { target, signal })
-    }
-}
-
-/// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
-fn prefix(text: &str) -> Result<(IpAddr, u8), String> {
-    let wrong = || "an address or a prefix looks like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let all = if address.is_ipv4() { 32 } else { 128 };
-    let bits = match bits {
-        Some(bits) => bits
-            .parse()
-            .ok()
-            .filter(|bits| *bits <= all)
-            .ok_or_else(wrong)?,
-        None => all,
-    };
-    Ok((address, bits))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_prefix_of_all_its_bits() {
-        let v4 = |text: &str| (text.parse().unwrap(), 32);
-        assert_eq!(prefix("192.0.2.7"), Ok(v4("192.0.2.7")));
-        assert_eq!(
-            prefix("192.0.2.0/24"),
-            Ok(("192.0.2.0".parse().unwrap(), 24))
-        );
-        assert_eq!(prefix("::1"), Ok(("::1".parse().unwrap(), 128)));
-        for wrong in [
-            "",
-            "localhost",
-            "1.2.3.4/33",
-            "::/129",
-            "1.2.3.4/",
-            "1.2.3.4/-1",
-        ] {
-            assert!(prefix(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -5,12 +5,14 @@
 //! permitted, 78 a table with mistakes.
 
 mod add;
+mod ban;
 mod check;
 mod client;
 mod disable;
 mod edit;
 mod enable;
 mod events;
+mod explain;
 mod grid;
 mod kill;
 mod list;
@@ -74,6 +76,9 @@ enum Command {
     Resume(pause::Resume),
     Drain(pause::Drain),
     Kill(kill::Kill),
+    Ban(ban::Ban),
+    Unban(ban::Unban),
+    Explain(explain::Explain),
 }
 
 /// Does what the command line says.
@@ -112,6 +117,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Resume(command) => command.run(),
             Command::Drain(command) => command.run(),
             Command::Kill(command) => command.run(),
+            Command::Ban(command) => command.run(),
+            Command::Unban(command) => command.run(),
+            Command::Explain(command) => command.run(),
         },
         Err(error) => {
             // A closed pipe is nobody's mistake.

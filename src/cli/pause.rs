@@ -91,11 +91,21 @@ impl Drain {
 }
 
 /// Rounded up: a little more, never nothing.
-fn whole_seconds(time: Duration) -> u64 {
+pub(super) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 impl Action {
+    /// Which server.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Whether the answer is to be JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Has it done, and says what was done.
     pub(super) fn ask(&self, request: &Request) -> ExitCode {
         conclude(self.try_to(request))

@@ -164,3 +164,73 @@ pub struct SessionStatus {
     /// Seconds since it was accepted.
     pub age: f64,
 }
+
+/// What would decide about a client: the last line of `explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// Always true.
+    pub done: bool,
+    /// The service's name.
+    pub service: String,
+    /// The client: an address, or `uid:N`.
+    pub from: String,
+    /// Why it would be refused; `null` when it would be let in.
+    pub refused: Option<Refusal>,
+    /// Whether the lists let it in.
+    pub allowed: bool,
+    /// The entry of `allow` or `deny` that decides; `null` when none fits.
+    pub rule: Option<Rule>,
+    /// The entry of `exempt` that fits.
+    pub exempt: Option<Rule>,
+    /// How many seconds longer it is banned.
+    pub banned: Option<u64>,
+    /// Whether the service is open at this hour.
+    pub open: bool,
+    /// Connections of the service.
+    pub connections: Holding,
+    /// Those of all services together (for a built-in service, of all built-in ones).
+    pub all_services: Holding,
+    /// What it counts under: a prefix, or `uid:N`.
+    pub source: String,
+    /// Connections of that to the service.
+    pub source_live: u32,
+    /// `max_per_source`; `null` for a fair share.
+    pub max_per_source: Option<u32>,
+    /// What is left of `rate`.
+    pub rate: Option<Bucket>,
+    /// What its source has used of that lately.
+    pub rate_used: u32,
+    /// What is left of `rate_per_source`.
+    pub rate_per_source: Option<Bucket>,
+}
+
+/// An entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// `allow`, `deny` or `exempt`.
+    pub list: String,
+    /// As the table would write it.
+    pub entry: String,
+    /// The file that it is in.
+    pub file: String,
+    /// The line there.
+    pub line: u32,
+}
+
+/// How many there are, of how many there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// There are.
+    pub live: u32,
+    /// There may be.
+    pub limit: u32,
+}
+
+/// What is left of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Connections that may come at once.
+    pub left: u32,
+    /// When rested.
+    pub burst: u32,
+}

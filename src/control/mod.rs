@@ -14,16 +14,17 @@ mod record;
 mod request;
 
 pub use answer::{
-    Counters, Failed, Kind, LastFailure, NotBound, ServerStatus, ServiceStatus, SessionStatus,
-    State,
+    Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
+    ServiceStatus, SessionStatus, State,
 };
 pub use keys::Keys;
 pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
-pub use request::{LONGEST, Request, Signal, Target};
+pub use request::{From, LONGEST, Request, Signal, Target};
 
+use crate::admission::{Level, Load};
 use crate::sys::socket::Peer;
-use crate::table::{Builtin, Refusal, Transport};
+use crate::table::{Builtin, Client, Refusal, Transport};
 pub use crate::table::{ListenerId, ServiceId};
 use std::net::{IpAddr, SocketAddr};
 
@@ -97,11 +98,39 @@ pub enum Order {
         /// As it was told.
         prefix: (IpAddr, u8),
     },
+    /// Tell what would decide about a client now; answered with `Explained`.
+    Explain {
+        /// Comes back with the answer.
+        serial: u32,
+        /// Of which service.
+        service: ServiceId,
+        /// Who.
+        client: Client,
+    },
     /// End this connection.
     End {
         /// Its number.
         number: u32,
     },
+}
+
+/// What the worker counts of a service and of one of its clients' sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections of the service, and how many it may have.
+    pub service: Load,
+    /// Those of all built-in services.
+    pub worker: Load,
+    /// Those of the source to the service.
+    pub source: u32,
+    /// What is left of `rate`.
+    pub rate: Option<Level>,
+    /// What the source has used of it lately.
+    pub rate_used: u32,
+    /// What is left of `rate_per_source`.
+    pub rate_per_source: Option<Level>,
+    /// Why the client would be refused.
+    pub refusal: Option<Refusal>,
 }
 
 /// Why a connection to a built-in service ended.
@@ -161,6 +190,13 @@ pub enum Report {
     Obeyed {
         /// Which.
         serial: u32,
+    },
+    /// What would decide about a client.
+    Explained {
+        /// As it was asked.
+        serial: u32,
+        /// What is counted.
+        counts: Counts,
     },
     /// A connection was gone before we could accept it.
     Aborted {

@@ -4,9 +4,10 @@
 //! zeros. Decoding takes nothing for granted: a length, number or zero that encoding would not have
 //! made is [`Malformed`]. Whether a service or listener of that number exists is the reader's affair.
 
-use super::{Ending, ListenerId, Order, Report, ServiceId};
+use super::{Counts, Ending, ListenerId, Order, Report, ServiceId};
+use crate::admission::{Level, Load};
 use crate::sys::socket::{Peer, fold};
-use crate::table::{Builtin, Refusal, Transport};
+use crate::table::{Builtin, Client, Refusal, Transport};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -79,6 +80,17 @@ impl Order {
             Order::Unban { serial, prefix } => {
                 to.u8(10).u32(serial).prefix(prefix);
             }
+            Order::Explain {
+                serial,
+                service,
+                client,
+            } => {
+                to.u8(11).u32(serial).u32(service.0);
+                match client {
+                    Client::Ip(ip) => to.u8(1).prefix((ip, 0)),
+                    Client::Uid(uid) => to.u8(2).u32(uid),
+                };
+            }
             Order::End { number } => {
                 to.u8(15).u32(number);
             }
@@ -131,6 +143,15 @@ impl Order {
                 serial: from.u32(),
                 prefix: from.prefix()?,
             },
+            11 => Order::Explain {
+                serial: from.u32(),
+                service: ServiceId(from.u32()),
+                client: match from.u8() {
+                    1 => Client::Ip(from.address_only()?),
+                    2 => Client::Uid(from.u32()),
+                    _ => return Err(Malformed("no such kind of client")),
+                },
+            },
             _ => return Err(Malformed("no such order")),
         };
         from.end().map(|()| order)
@@ -176,6 +197,16 @@ impl Report {
             }
             Report::Obeyed { serial } => {
                 to.u8(7).u32(serial);
+            }
+            Report::Explained { serial, counts } => {
+                to.u8(8).u32(serial);
+                to.load(counts.service)
+                    .load(counts.worker)
+                    .u32(counts.source);
+                to.level(counts.rate).u32(counts.rate_used);
+                to.level(counts.rate_per_source);
+                let refusal = counts.refusal.map(|reason| position(&Refusal::ALL, reason));
+                to.u8(refusal.unwrap_or_default());
             }
             Report::Datagrams {
                 service,
@@ -229,6 +260,18 @@ impl Report {
                 reason: from.one_of(&Refusal::ALL, "no such refusal")?,
             },
             7 => Report::Obeyed { serial: from.u32() },
+            8 => Report::Explained {
+                serial: from.u32(),
+                counts: Counts {
+                    service: from.load(),
+                    worker: from.load(),
+                    source: from.u32(),
+                    rate: from.level()?,
+                    rate_used: from.u32(),
+                    rate_per_source: from.level()?,
+                    refusal: from.one_or_none(&Refusal::ALL, "no such refusal")?,
+                },
+            },
             _ => return Err(Malformed("no such report")),
         };
         from.end().map(|()| report)
@@ -267,7 +310,7 @@ fn position<T: PartialEq>(all: &[T], value: T) -> u8 {
         .map_or(0, |place| place as u8 + 1)
 }
 
-/// Fields one after the other. The longest record has 45 bytes, so there is always room.
+/// Fields one after the other. The longest record has 50 bytes, so there is always room.
 struct Writer {
     bytes: [u8; LENGTH],
     at: usize,
@@ -308,6 +351,16 @@ impl Writer {
                 .put(&address.ip().octets())
                 .u32(address.scope_id()),
         }
+    }
+
+    fn load(&mut self, load: Load) -> &mut Writer {
+        self.u32(load.live).u32(load.limit)
+    }
+
+    /// A bucket holds one token at least, so that a burst of 0 stands for none.
+    fn level(&mut self, level: Option<Level>) -> &mut Writer {
+        let (tokens, burst) = level.map_or((0, 0), |level| (level.tokens, level.burst));
+        self.u32(tokens).u32(burst)
     }
 
     fn prefix(&mut self, (ip, bits): (IpAddr, u8)) -> &mut Writer {
@@ -384,6 +437,42 @@ impl Reader {
         }
     }
 
+    fn one_or_none<T: Copy>(
+        &mut self,
+        all: &[T],
+        otherwise: &'static str,
+    ) -> Result<Option<T>, Malformed> {
+        match self.bytes[self.at] {
+            0 => {
+                self.at += 1;
+                Ok(None)
+            }
+            _ => self.one_of(all, otherwise).map(Some),
+        }
+    }
+
+    fn load(&mut self) -> Load {
+        Load {
+            live: self.u32(),
+            limit: self.u32(),
+        }
+    }
+
+    fn level(&mut self) -> Result<Option<Level>, Malformed> {
+        match (self.u32(), self.u32()) {
+            (0, 0) => Ok(None),
+            (tokens, burst) if tokens <= burst => Ok(Some(Level { tokens, burst })),
+            _ => Err(Malformed("a bucket holds more than it can")),
+        }
+    }
+
+    fn address_only(&mut self) -> Result<IpAddr, Malformed> {
+        match self.prefix()? {
+            (ip, 0) => Ok(ip),
+            _ => Err(Malformed("an address with a length")),
+        }
+    }
+
     fn prefix(&mut self) -> Result<(IpAddr, u8), Malformed> {
         let (ip, most) = match self.u8() {
             4 => (IpAddr::from(self.take::<4>()), 32),
@@ -455,6 +544,38 @@ mod tests {
         prop_oneof![v4, v6]
     }
 
+    fn client() -> impl Strategy<Value = Client> {
+        prop_oneof![
+            prefix().prop_map(|(ip, _)| Client::Ip(ip)),
+            any::<u32>().prop_map(Client::Uid),
+        ]
+    }
+
+    fn counts() -> impl Strategy<Value = Counts> {
+        let level = || {
+            proptest::option::of((1u32.., any::<u32>()).prop_map(|(burst, tokens)| Level {
+                tokens: tokens % burst,
+                burst,
+            }))
+        };
+        let refusal = proptest::option::of(0..9usize);
+        (any::<[u32; 6]>(), level(), level(), refusal).prop_map(|(n, rate, own, refusal)| Counts {
+            service: Load {
+                live: n[0],
+                limit: n[1],
+            },
+            worker: Load {
+                live: n[2],
+                limit: n[3],
+            },
+            source: n[4],
+            rate,
+            rate_used: n[5],
+            rate_per_source: own,
+            refusal: refusal.map(|r| Refusal::ALL[r]),
+        })
+    }
+
     fn peer() -> impl Strategy<Value = Peer> {
         prop_oneof![
             address().prop_map(|address| Peer::Inet(fold(address))),
@@ -503,6 +624,11 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
+            (any::<u32>(), any::<u32>(), client()).prop_map(|(serial, s, client)| Order::Explain {
+                serial,
+                service: ServiceId(s),
+                client
+            }),
         ]
     }
 
@@ -543,9 +669,11 @@ mod tests {
                 reason: Refusal::ALL[r],
             }
         });
+        let explained = (any::<u32>(), counts())
+            .prop_map(|(serial, counts)| Report::Explained { serial, counts });
         let obeyed = any::<u32>().prop_map(|serial| Report::Obeyed { serial });
         prop_oneof![
-            began, ended, aborted, unlistened, datagrams, refused, obeyed
+            explained, began, ended, aborted, unlistened, datagrams, refused, obeyed
         ]
     }
 

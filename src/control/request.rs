@@ -51,6 +51,31 @@ pub enum Request {
         /// Wait so many seconds at most.
         seconds: u64,
     },
+    /// Who is banned.
+    Bans,
+    /// Refuse clients of a prefix, at every service. Their sessions go on.
+    Ban {
+        /// An address.
+        address: IpAddr,
+        /// How many of its bits count.
+        bits: u8,
+        /// For so many seconds.
+        seconds: u64,
+    },
+    /// No longer refuse them.
+    Unban {
+        /// As it was banned.
+        address: IpAddr,
+        /// Likewise.
+        bits: u8,
+    },
+    /// What would decide about a client now.
+    Explain {
+        /// Of which service.
+        service: String,
+        /// Who.
+        from: From,
+    },
     /// End sessions: a signal to their programs, a close for those of the worker.
     Kill {
         /// Which.
@@ -58,6 +83,16 @@ pub enum Request {
         /// What programs are sent.
         signal: Signal,
     },
+}
+
+/// A client that may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// From this address.
+    Address(IpAddr),
+    /// A user of this host, over a Unix socket.
+    Uid(u32),
 }
 
 /// Sessions to be ended.
@@ -96,6 +131,8 @@ impl Request {
     pub fn only_looks(&self) -> bool {
         match self {
             Request::Status { .. } | Request::List { .. } | Request::Events { .. } => true,
+            Request::Bans | Request::Explain { .. } => true,
+            Request::Ban { .. } | Request::Unban { .. } => false,
             Request::Pause { .. } | Request::Resume { .. } => false,
             Request::Drain { .. } | Request::Kill { .. } => false,
         }

@@ -10,7 +10,7 @@ use super::listeners::{Listeners, State};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
-use crate::control::{BATCH, Ending, Keys, LENGTH, Order, Report};
+use crate::control::{BATCH, Counts, Ending, Keys, LENGTH, Order, Report};
 use crate::event::{ConnectionId, Event};
 use crate::launch;
 use crate::sys::address::{Address, Transport};
@@ -39,6 +39,8 @@ const LAST_WORDS: usize = 4096;
 const LEAVE: Duration = Duration::from_secs(10);
 /// When to try again what there was no memory for.
 const AGAIN: Duration = Duration::from_millis(10);
+/// Answers kept for those who asked: more than can ask at once.
+const EXPLAINED: usize = 128;
 /// Sessions that an honest worker may have above its ceiling, which it learns of late.
 const MARGIN: usize = 4096;
 
@@ -57,6 +59,8 @@ pub(super) struct Link {
     serial: u32,
     /// Orders that the worker has not answered yet.
     owed: HashSet<u32>,
+    /// Its last answers that somebody is to fetch.
+    explained: VecDeque<(u32, Counts)>,
 }
 
 /// A worker that runs.
@@ -93,6 +97,7 @@ impl Default for Link {
             restart: RESTART.0,
             serial: 0,
             owed: HashSet::new(),
+            explained: VecDeque::new(),
         }
     }
 }
@@ -140,6 +145,24 @@ impl Link {
         self.serial = self.serial.wrapping_add(1);
         self.owed.insert(self.serial);
         Some(self.serial)
+    }
+
+    fn settle(&mut self, serial: u32, counts: Option<Counts>) {
+        let was_owed = self.owed.remove(&serial);
+        if let Some(counts) = counts.filter(|_| was_owed) {
+            // Whoever asked may have left: not many are kept.
+            if self.explained.len() >= EXPLAINED {
+                self.explained.pop_front();
+            }
+            self.explained.push_back((serial, counts));
+        }
+    }
+
+    /// The worker's answer to the order of this number.
+    pub(super) fn explained(&mut self, serial: u32) -> Option<Counts> {
+        let all = &mut self.explained;
+        let place = all.iter().position(|(number, _)| *number == serial)?;
+        all.remove(place).map(|(_, counts)| counts)
     }
 
     /// Whether the worker has still to obey the order of this number.
@@ -478,7 +501,8 @@ impl Supervisor {
                 };
                 self.observe_session(facts, |session| Event::Refused { session, reason });
             }
-            Report::Obeyed { serial } => drop(self.link.owed.remove(&serial)),
+            Report::Obeyed { serial } => self.link.settle(serial, None),
+            Report::Explained { serial, counts } => self.link.settle(serial, Some(counts)),
             Report::Datagrams {
                 service,
                 received,

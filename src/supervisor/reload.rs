@@ -172,20 +172,18 @@ impl Supervisor {
 
     fn limit(&mut self, id: ServiceId, facts: &Service) {
         let max_connections = facts.max_connections;
-        match (&facts.action, self.services.get(id)) {
-            (Action::Exec(_), Some(entry)) => {
-                let policy = Rc::clone(&entry.policy);
-                self.admission.set_service(id, max_connections, policy);
-            }
-            (Action::Exec(_), None) => {}
-            (Action::Builtin(_), _) => {
-                self.tell_policy(id);
-                let order = Order::Limit {
-                    service: id,
-                    max_connections,
-                };
-                self.order(order, Attachment::Nothing);
-            }
+        // Those of the worker too, for whoever wants to know what would be decided.
+        if let Some(entry) = self.services.get(id) {
+            let policy = Rc::clone(&entry.policy);
+            self.admission.set_service(id, max_connections, policy);
+        }
+        if let Action::Builtin(_) = facts.action {
+            self.tell_policy(id);
+            let order = Order::Limit {
+                service: id,
+                max_connections,
+            };
+            self.order(order, Attachment::Nothing);
         }
     }
 

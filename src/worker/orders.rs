@@ -4,10 +4,11 @@ use super::listeners::{Listener, Offer};
 use super::session::Session;
 use super::{Failure, Worker};
 use crate::admission::Policy;
-use crate::control::{Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::control::{Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId};
 use crate::sys::Errno;
 use crate::sys::datagram;
 use crate::sys::socket::receive_record;
+use crate::table::Client;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -82,6 +83,14 @@ impl Worker<'_> {
                 self.fit_to_descriptors();
             }
             Order::OwnUdp { address } => self.own_udp.add(address),
+            Order::Explain {
+                serial,
+                service,
+                client,
+            } => {
+                let counts = self.counts(service, client);
+                self.reports.push(Report::Explained { serial, counts });
+            }
             Order::End { number } => self.end_those(&HashSet::from([number])),
             Order::ForgetUdp { address } => self.own_udp.forget(address),
             Order::Policy { service } => self.learn(service, descriptor)?,
@@ -104,6 +113,20 @@ impl Worker<'_> {
             }
         }
         Ok(())
+    }
+
+    fn counts(&mut self, service: ServiceId, client: Client) -> Counts {
+        let now = self.moment();
+        let explanation = self.admission.explain(service, client, &now);
+        Counts {
+            service: explanation.service,
+            worker: explanation.server,
+            source: explanation.source_live,
+            rate: explanation.rate,
+            rate_used: explanation.rate_used,
+            rate_per_source: explanation.rate_per_source,
+            refusal: explanation.verdict.err(),
+        }
     }
 
     /// Puts a service's admission keys in force.

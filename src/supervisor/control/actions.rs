@@ -46,7 +46,7 @@ pub(super) struct Draining {
 
 /// The last line of an answer to an action.
 #[derive(Serialize)]
-struct Did {
+pub(super) struct Did {
     done: bool,
     /// In words.
     did: String,
@@ -59,7 +59,7 @@ struct Did {
 }
 
 impl Did {
-    fn new(did: impl Into<String>) -> Did {
+    pub(super) fn new(did: impl Into<String>) -> Did {
         Did {
             done: true,
             did: did.into(),
@@ -92,7 +92,7 @@ impl Supervisor {
                 self.drain(caller, id, service, seconds);
             }
             Request::Kill { target, signal } => self.kill(caller, target, signal)?,
-            Request::Status { .. } | Request::List { .. } | Request::Events { .. } => {}
+            _ => {}
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Supervisor {
             .ok_or_else(|| service.to_owned())
     }
 
-    fn tell_action(&mut self, who: Identity, action: &str) {
+    pub(super) fn tell_action(&mut self, who: Identity, action: &str) {
         let Identity { uid, pid, .. } = who;
         self.observe(&Event::Control { uid, pid, action });
     }

@@ -9,8 +9,10 @@
 //! `actions` what it can do.
 
 mod actions;
+mod bans;
 mod budget;
 mod connection;
+mod explain;
 mod kept;
 mod recent;
 mod since;

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 /// Events that are kept when nobody follows, and when somebody does: more than one turn makes.
 const EVENTS: (usize, usize) = (1000, 16 * 1024);
 /// Bytes that they may take.
-const BYTES: usize = 4 * 1024 * 1024;
+const BYTES: usize = 6 * 1024 * 1024;
 
 /// See the module.
 #[derive(Debug, Default)]

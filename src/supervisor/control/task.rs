@@ -5,8 +5,11 @@
 
 use super::super::Supervisor;
 use super::actions::{Draining, Killing};
+use super::bans::{self, Obeying};
 use super::connection::Connection;
+use super::explain::Explaining;
 use super::recent::Next;
+use crate::admission::Ban;
 use crate::control::{Request, ServerStatus};
 use crate::table::ServiceId;
 use serde::Serialize;
@@ -17,6 +20,8 @@ use std::vec::IntoIter;
 const NO_SUCH: u8 = 66;
 /// EX_NOPERM.
 const NOT_PERMITTED: u8 = 77;
+/// EX_TEMPFAIL: it may work later.
+const LATER: u8 = 75;
 /// EX_USAGE.
 const USAGE: u8 = 64;
 
@@ -33,6 +38,12 @@ pub(super) enum Task {
     Events { text: bool },
     /// `kill`: the sessions that are still to be looked at.
     Kill(Killing),
+    /// Who is banned: those that are still to be told of.
+    Bans(IntoIter<Ban>),
+    /// `ban` and `unban`: the worker has still to obey.
+    Obey(Obeying),
+    /// `explain`: the worker has still to answer.
+    Explain(Explaining),
     /// `drain`: the service that is not empty yet.
     Drain(Draining),
 }
@@ -51,6 +62,8 @@ impl Task {
     pub(super) fn waits(&self) -> bool {
         match self {
             Task::Idle | Task::Status(_) | Task::List(_) | Task::Kill(_) => false,
+            Task::Bans(_) => false,
+            Task::Obey(_) | Task::Explain(_) => true,
             Task::Drain(_) | Task::Events { .. } => true,
         }
     }
@@ -133,6 +146,17 @@ impl Supervisor {
                 self.control.recent.follow(caller.number, follow, services);
                 caller.task = Task::Events { text };
             }
+            Request::Bans => caller.task = self.all_bans(),
+            Request::Ban {
+                address,
+                bits,
+                seconds,
+            } => self.begin_ban(caller, address, bits, seconds),
+            Request::Unban { address, bits } => self.begin_unban(caller, address, bits),
+            Request::Explain { service, from } => {
+                let service = self.services.find(&service).ok_or(service)?;
+                self.begin_explaining(caller, service, from);
+            }
             action => return self.act(caller, action),
         }
         Ok(())
@@ -181,6 +205,19 @@ impl Supervisor {
                     self.end_killing(caller, killing);
                 }
             }
+            Task::Bans(bans) => match bans.next() {
+                Some(ban) => caller.say(&bans::item(&ban)),
+                None => caller.finish(&Done { done: true }, Instant::now()),
+            },
+            Task::Obey(obeying) => match self.obeyed(obeying) {
+                Some(did) => caller.finish(&did, Instant::now()),
+                None => return false,
+            },
+            Task::Explain(asked) => match self.explaining(asked) {
+                Some(Ok(explained)) => caller.finish(&explained, Instant::now()),
+                Some(Err(error)) => caller.fail(error, LATER, Instant::now()),
+                None => return false,
+            },
             Task::Drain(draining) => match self.drained(draining) {
                 Some(outcome) => self.end_draining(caller, outcome),
                 None => return false,

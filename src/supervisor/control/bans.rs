@@ -1,0 +1,93 @@
+//! `ban`, `unban` and who is banned. An answer says that the worker obeys too.
+
+use super::super::Supervisor;
+use super::actions::Did;
+use super::connection::Connection;
+use super::task::Task;
+use crate::admission::{Ban, TooManyBans};
+use crate::table::network;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Nobody is banned longer, and clocks can count so far.
+const LONGEST: u64 = 365 * 24 * 3600;
+/// EX_NOINPUT: there is no such ban.
+const NO_SUCH: u8 = 66;
+/// EX_UNAVAILABLE: there is no room.
+const UNAVAILABLE: u8 = 69;
+
+/// A ban or its end, which the worker has still to obey.
+#[derive(Debug)]
+pub(super) struct Obeying {
+    serial: Option<u32>,
+    did: String,
+}
+
+/// A ban in force: an item of the list of bans.
+#[derive(Serialize)]
+struct Banned {
+    /// As `ban` takes it.
+    prefix: String,
+    /// How much longer.
+    seconds: u64,
+}
+
+impl Supervisor {
+    pub(super) fn begin_ban(&mut self, caller: &mut Connection, ip: IpAddr, bits: u8, time: u64) {
+        let seconds = time.min(LONGEST);
+        let prefix = network(ip, bits);
+        match self.ban(prefix, Duration::from_secs(seconds)) {
+            Ok(serial) => {
+                let did = format!("banned {} for {seconds} s", shown(prefix));
+                self.tell_action(caller.who, &did);
+                caller.task = Task::Obey(Obeying { serial, did });
+            }
+            Err(TooManyBans) => {
+                let error =
+                    "there are as many bans as there may be: ban a wider prefix, or unban some";
+                caller.fail(error, UNAVAILABLE, Instant::now());
+            }
+        }
+    }
+
+    pub(super) fn begin_unban(&mut self, caller: &mut Connection, ip: IpAddr, bits: u8) {
+        let prefix = network(ip, bits);
+        let (was_banned, serial) = self.unban(prefix);
+        if !was_banned {
+            let error = format!("{} is not banned (oxinetd ban lists who is)", shown(prefix));
+            return caller.fail(error, NO_SUCH, Instant::now());
+        }
+        let did = format!("unbanned {}", shown(prefix));
+        self.tell_action(caller.who, &did);
+        caller.task = Task::Obey(Obeying { serial, did });
+    }
+
+    /// What was done, once the worker does it too.
+    pub(super) fn obeyed(&self, obeying: &mut Obeying) -> Option<Did> {
+        let owes = obeying.serial.is_some_and(|serial| self.link.owes(serial));
+        (!owes).then(|| Did::new(std::mem::take(&mut obeying.did)))
+    }
+
+    pub(super) fn all_bans(&mut self) -> Task {
+        let now = self.moment();
+        let bans: Vec<Ban> = self.admission.bans(&now).collect();
+        Task::Bans(bans.into_iter())
+    }
+}
+
+/// As an item of the list.
+pub(super) fn item(ban: &Ban) -> impl Serialize + use<> {
+    Banned {
+        prefix: shown(ban.prefix),
+        seconds: ban.rest.as_secs() + u64::from(ban.rest.subsec_nanos() > 0),
+    }
+}
+
+/// An address alone stands for all its bits.
+fn shown((ip, bits): (IpAddr, u8)) -> String {
+    match (ip, bits) {
+        (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => ip.to_string(),
+        _ => format!("{ip}/{bits}"),
+    }
+}
