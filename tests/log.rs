@@ -1,5 +1,6 @@
 //! The log: what is left out of it, and where it goes, also when nobody takes it.
 
+mod address;
 mod limits;
 mod sinks;
 mod syslog;

@@ -6,7 +6,7 @@ use crate::harness::*;
 use nix::sys::signal::Signal;
 use std::io::Read;
 use std::net::Shutdown;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 /// Runs a command with a /dev in which nothing is but null and, as log, what is at DIR/socket.
 const WORLD: &str = "mkdir DIR/dev && mount -t tmpfs none DIR/dev && touch DIR/dev/null && \
@@ -87,6 +87,18 @@ fn without_head(line: &str) -> Option<&str> {
     (is_right && is_number(pid)).then_some(text)
 }
 
+/// The server's connection, waited for.
+fn accept(listener: &UnixListener) -> UnixStream {
+    let mut accepted = None;
+    until("the server connects", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (stream, _) = accepted.expect("just seen");
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
 fn is_chatty(event: &'static str) -> impl Fn(&Line) -> bool {
     move |line| line.is(event, "chatty")
 }
@@ -158,8 +170,9 @@ fn a_log_daemon_may_want_a_stream() {
     }
     let chatty = Chatty::new("log = \"syslog\"\n");
     let listener = UnixListener::bind(chatty.directory.join("socket")).unwrap();
+    listener.set_nonblocking(true).unwrap();
     let (mut daemon, _) = start_with(&chatty);
-    let (stream, _) = listener.accept().unwrap();
+    let stream = accept(&listener);
     let log = Log::follow(stream.try_clone().unwrap());
     let text = |line: &Line| without_head(&line.0).map(|text| Line(text.into()));
     let of_chatty = |event| move |line: &Line| text(line).is_some_and(|it| it.is(event, "chatty"));
@@ -170,7 +183,7 @@ fn a_log_daemon_may_want_a_stream() {
     stream.shutdown(Shutdown::Both).unwrap();
     drop(stream);
     chatty.ask(500);
-    let (stream, _) = listener.accept().unwrap();
+    let stream = accept(&listener);
     let log = Log::follow(stream);
     log.wait_for(of_chatty("end"));
     // It begins with a whole line.
