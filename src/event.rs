@@ -180,7 +180,13 @@ pub enum Event<'a> {
     /// Something in the table, or in how we were started, that is not quite right.
     Warning { text: &'a str },
     /// Somebody has acted through the control socket.
-    Control { uid: u32, pid: i32, action: &'a str },
+    Control {
+        uid: u32,
+        pid: i32,
+        action: &'a str,
+        /// The service it was done to, if it was one.
+        service: Option<&'a str>,
+    },
     /// A pause is over.
     Resumed { service: &'a str },
     /// Somebody may not use the control socket; so many since the last such event.
@@ -509,7 +515,15 @@ impl Event<'_> {
                 show("removed", Value::Number(*removed as u64));
                 show("kept", Value::Number(*kept as u64));
             }
-            Event::Control { uid, pid, action } => {
+            Event::Control {
+                uid,
+                pid,
+                action,
+                service,
+            } => {
+                if let Some(service) = service {
+                    show("service", Value::Text(service));
+                }
                 show("action", Value::Text(action));
                 show("uid", Value::Number(u64::from(*uid)));
                 show("pid", Value::Number(*pid as u64));

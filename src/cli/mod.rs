@@ -14,10 +14,12 @@ mod enable;
 mod events;
 mod explain;
 mod grid;
+mod health;
 mod kill;
 mod list;
 mod moments;
 mod pause;
+mod reload;
 mod remove;
 mod run;
 mod serve;
@@ -71,7 +73,9 @@ enum Command {
     Remove(remove::Remove),
     Enable(enable::Enable),
     Disable(disable::Disable),
+    Health(health::Health),
     Events(events::Events),
+    Reload(reload::Reload),
     Pause(pause::Pause),
     Resume(pause::Resume),
     Drain(pause::Drain),
@@ -112,7 +116,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Remove(command) => command.run(),
             Command::Enable(command) => command.run(),
             Command::Disable(command) => command.run(),
+            Command::Health(command) => command.run(),
             Command::Events(command) => command.run(),
+            Command::Reload(command) => command.run(),
             Command::Pause(command) => command.run(),
             Command::Resume(command) => command.run(),
             Command::Drain(command) => command.run(),

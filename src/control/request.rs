@@ -32,6 +32,11 @@ pub enum Request {
         /// As text, not as JSON.
         text: bool,
     },
+    /// Read the table again and put it in force.
+    Reload {
+        /// Only look what that would change.
+        dry_run: bool,
+    },
     /// Take no more clients of a service: they wait in the kernel's queue.
     Pause {
         /// Its name.
@@ -133,7 +138,7 @@ impl Request {
             Request::Status { .. } | Request::List { .. } | Request::Events { .. } => true,
             Request::Bans | Request::Explain { .. } => true,
             Request::Ban { .. } | Request::Unban { .. } => false,
-            Request::Pause { .. } | Request::Resume { .. } => false,
+            Request::Reload { .. } | Request::Pause { .. } | Request::Resume { .. } => false,
             Request::Drain { .. } | Request::Kill { .. } => false,
         }
     }

@@ -1,6 +1,7 @@
 //! Getting a table: the loader child, its deadline, its answer.
 
 use super::Supervisor;
+use super::changes::Changes;
 use super::children::Role;
 use super::start::Source;
 use super::timers::Timer;
@@ -11,6 +12,7 @@ use crate::sys::limits::own_binary;
 use crate::sys::spawn::{PlanSpec, Spawned};
 use crate::sys::{Errno, fd, signal, wait};
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What the loader may take: it may ask name servers and directories.
@@ -24,26 +26,98 @@ const TEMPORARY: u8 = 75;
 /// The loader that runs, if one does.
 #[derive(Debug, Default)]
 pub(super) struct Loading {
-    running: Option<(i32, OwnedFd)>,
-    /// Somebody asked again while it ran: what it read may be old.
-    again: bool,
+    running: Option<Run>,
+    /// Of tables that are to be put in force.
+    real: Loads,
+    /// Of tables that are only looked at.
+    dry: Loads,
     /// What was said of the table in force.
     remarks: Vec<String>,
+}
+
+/// A loader that runs.
+#[derive(Debug)]
+struct Run {
+    pid: i32,
+    answer: OwnedFd,
+    /// The table is not to be put in force.
+    dry: bool,
+}
+
+/// Loads of one kind.
+#[derive(Debug, Default)]
+struct Loads {
+    /// How many have begun.
+    begun: u64,
+    /// Somebody asked while a loader ran: what that one read may be old.
+    again: bool,
+    /// What came of the last one, for those who have asked for it.
+    last: Option<(u64, Rc<Outcome>)>,
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A table, which has changed this, or would.
+    Table {
+        changes: Changes,
+        warnings: Vec<String>,
+    },
+    /// None, and why.
+    Refused { mistakes: Vec<String>, exit: u8 },
+}
+
+impl Loading {
+    fn loads(&mut self, dry: bool) -> &mut Loads {
+        if dry { &mut self.dry } else { &mut self.real }
+    }
+
+    /// What came of the load with this number, or of a later one.
+    pub(super) fn outcome(&self, dry: bool, number: u64) -> Option<Rc<Outcome>> {
+        let loads = if dry { &self.dry } else { &self.real };
+        let (_, outcome) = loads.last.as_ref().filter(|(last, _)| *last >= number)?;
+        Some(Rc::clone(outcome))
+    }
+
+    /// Nobody waits for an outcome.
+    pub(super) fn forget_outcomes(&mut self) {
+        (self.real.last, self.dry.last) = (None, None);
+    }
+
+    fn end(&mut self, dry: bool, outcome: Outcome) {
+        let loads = self.loads(dry);
+        loads.last = Some((loads.begun, Rc::new(outcome)));
+    }
 }
 
 impl Supervisor {
     /// Gets the table and puts it in force: at start, and on SIGHUP.
     pub(super) fn load(&mut self) {
-        if !self.phase.is_serving() {
-            return;
+        if self.phase.is_serving() {
+            self.load_or_look(false);
         }
+    }
+
+    /// Gets the table, and puts it in force or only looks what that would change. Returns the number
+    /// of the load that will tell; `None` when there will be none.
+    pub(super) fn ask_to_load(&mut self, dry: bool) -> Option<u64> {
+        if !self.phase.is_serving() || !matches!(self.options.source, Source::File(_)) {
+            return None;
+        }
+        let is_running = self.loading.running.is_some();
+        self.load_or_look(dry);
+        Some(self.loading.loads(dry).begun + u64::from(is_running))
+    }
+
+    fn load_or_look(&mut self, dry: bool) {
         if self.loading.running.is_some() {
-            self.loading.again = true;
+            self.loading.loads(dry).again = true;
             return;
         }
+        self.loading.loads(dry).begun += 1;
         let started = match &mut self.options.source {
             Source::Table(table) => match table.take() {
-                Some(table) => return self.apply(*table),
+                Some(table) => return drop(self.apply(*table)),
                 None => {
                     return self.observe(&Event::Warning { text: "there is no table to read again: the service was given on the command line" });
                 }
@@ -57,17 +131,20 @@ impl Supervisor {
             Ok((spawned, answer)) => {
                 self.children.enter(spawned, Role::Loader, Instant::now());
                 self.time_aging();
-                self.loading.running = Some((spawned.pid, answer));
-                self.loading.again = false;
+                self.loading.running = Some(Run {
+                    pid: spawned.pid,
+                    answer,
+                    dry,
+                });
                 self.timers.set(
                     Instant::now() + DEADLINE,
                     Timer::LoaderDeadline(spawned.pid),
                 );
             }
-            Err(errno) => self.refuse(
-                &[format!("cannot start the loader: {}", words(errno))],
-                TEMPORARY,
-            ),
+            Err(errno) => {
+                let text = format!("cannot start the loader: {}", words(errno));
+                self.refuse(dry, vec![text], TEMPORARY);
+            }
         }
     }
 
@@ -92,59 +169,61 @@ impl Supervisor {
     /// The loader has had its time. It may not even end when it is killed (a dead file server), so
     /// it is not waited for.
     pub(super) fn on_loader_deadline(&mut self, pid: i32) {
-        if self
-            .loading
-            .running
-            .as_ref()
-            .is_none_or(|(running, _)| *running != pid)
-        {
+        let Some(Run { dry, .. }) = self.loading.running.take_if(|run| run.pid == pid) else {
             return;
-        }
+        };
         signal::kill_process(pid);
-        self.loading.running = None;
         let seconds = DEADLINE.as_secs();
         let text = format!(
             "the table was not read within {seconds} s: does a name server or a file server not answer?"
         );
-        self.refuse(&[text], TEMPORARY);
+        self.refuse(dry, vec![text], TEMPORARY);
         self.load_again();
     }
 
     pub(super) fn on_loader_exit(&mut self, exit: wait::Exit) {
-        let is_the_one = |(pid, _): &mut (i32, OwnedFd)| *pid == exit.pid;
-        let Some((_, answer)) = self.loading.running.take_if(is_the_one) else {
+        let is_the_one = |run: &mut Run| run.pid == exit.pid;
+        let Some(Run { answer, dry, .. }) = self.loading.running.take_if(is_the_one) else {
             return;
         };
         if !self.phase.is_serving() {
             return;
         }
         match loader::read(answer) {
+            Ok(Answer::Table { table, warnings }) if dry => {
+                let changes = self.changes(&table);
+                self.loading.end(dry, Outcome::Table { changes, warnings });
+            }
             Ok(Answer::Table { table, warnings }) => {
                 // They belong into the log that the table asks for, in its form.
                 self.configure_log(&table.server);
-                self.remark(warnings);
-                self.apply(*table);
+                self.remark(&warnings);
+                let changes = self.apply(*table);
+                self.loading.end(dry, Outcome::Table { changes, warnings });
             }
-            Ok(Answer::Mistakes(mistakes)) => self.refuse(&mistakes, BAD_TABLE),
+            Ok(Answer::Mistakes(mistakes)) => self.refuse(dry, mistakes, BAD_TABLE),
             Err(error) => {
                 let text = format!(
                     "the loader ended with {:?} and gave no answer: {error}",
                     exit.status
                 );
-                self.refuse(&[text], TEMPORARY);
+                self.refuse(dry, vec![text], TEMPORARY);
             }
         }
         self.load_again();
     }
 
     fn load_again(&mut self) {
-        if std::mem::take(&mut self.loading.again) {
-            self.load();
+        // Whichever comes second waits for the end of the first.
+        for dry in [false, true] {
+            if std::mem::take(&mut self.loading.loads(dry).again) {
+                self.load_or_look(dry);
+            }
         }
     }
 
     /// Says what may be wrong with a table, unless that was said of the one before.
-    fn remark(&mut self, warnings: Vec<String>) {
+    fn remark(&mut self, warnings: &[String]) {
         for text in warnings
             .iter()
             .filter(|text| !self.loading.remarks.contains(text))
@@ -153,11 +232,19 @@ impl Supervisor {
             self.log.write(&event);
             self.control.note(&event, None, &self.log);
         }
-        self.loading.remarks = warnings;
+        self.loading.remarks = warnings.to_vec();
     }
 
     /// A table that has mistakes: the one in force stays; without one there is nothing to serve.
-    fn refuse(&mut self, mistakes: &[String], status: u8) {
+    fn refuse(&mut self, dry: bool, mistakes: Vec<String>, exit: u8) {
+        if !dry {
+            self.tell_mistakes(&mistakes);
+            self.phase.never_served(exit);
+        }
+        self.loading.end(dry, Outcome::Refused { mistakes, exit });
+    }
+
+    fn tell_mistakes(&mut self, mistakes: &[String]) {
         if self.phase.has_served() {
             self.observe(&Event::ReloadRefused {
                 mistakes: mistakes.len(),
@@ -166,6 +253,5 @@ impl Supervisor {
         for text in mistakes {
             self.observe(&Event::Mistake { text });
         }
-        self.phase.never_served(status);
     }
 }

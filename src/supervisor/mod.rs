@@ -11,6 +11,7 @@
 
 mod account;
 mod bans;
+mod changes;
 mod children;
 mod condition;
 mod control;

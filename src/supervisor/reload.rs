@@ -6,6 +6,7 @@
 //! the state after a restart with the same table.
 
 use super::Supervisor;
+use super::changes::Changes;
 use super::link::Attachment;
 use super::listeners::{self, Key, State};
 use crate::admission::Policy;
@@ -22,18 +23,10 @@ use std::time::Duration;
 /// Exit status when another server has the control socket (EX_TEMPFAIL).
 const ANOTHER_SERVES: u8 = 75;
 
-/// What a reload did, by service.
-#[derive(Debug, Default)]
-struct Changes {
-    added: usize,
-    changed: usize,
-    removed: usize,
-    kept: usize,
-}
-
 impl Supervisor {
-    /// Puts a table in force.
-    pub(super) fn apply(&mut self, table: Table) {
+    /// Puts a table in force. Returns what that has changed.
+    pub(super) fn apply(&mut self, table: Table) -> Changes {
+        let changes = self.changes(&table);
         let Table {
             server,
             identities,
@@ -48,7 +41,8 @@ impl Supervisor {
             Some(Control::At(path)) => Place::At(path.into()),
         };
         if !self.open_control(place, server.viewers) {
-            return self.phase.never_served(ANOTHER_SERVES);
+            self.phase.never_served(ANOTHER_SERVES);
+            return changes;
         }
         self.admission.set_limit(server.max_connections);
         self.link
@@ -59,7 +53,7 @@ impl Supervisor {
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
-        let (changes, wanted) = self.change_services(services, &policies(acls, rules));
+        let wanted = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
         self.wake_all();
 
@@ -83,19 +77,14 @@ impl Supervisor {
             self.flush_log();
             self.options.tell_ready();
         } else {
-            let Changes {
-                added,
-                changed,
-                removed,
-                kept,
-            } = changes;
             self.observe(&Event::Reloaded {
-                added,
-                changed,
-                removed,
-                kept,
+                added: changes.added.len(),
+                changed: changes.changed.len(),
+                removed: changes.removed.len(),
+                kept: changes.kept,
             });
         }
+        changes
     }
 
     fn warn_of_unbound(&mut self) {
@@ -116,9 +105,8 @@ impl Supervisor {
         &mut self,
         services: Vec<Rc<Service>>,
         policies: &[Rc<Policy>],
-    ) -> (Changes, Vec<(ServiceId, Endpoint)>) {
+    ) -> Vec<(ServiceId, Endpoint)> {
         let mut known = self.services.by_name();
-        let mut changes = Changes::default();
         let mut wanted = Vec::new();
         for facts in services {
             let policy = policies
@@ -131,17 +119,10 @@ impl Supervisor {
                         .services
                         .get_mut(id)
                         .expect("cannot happen: by_name names what is there");
-                    match *entry.facts == *facts && !entry.retired {
-                        true => changes.kept += 1,
-                        false => changes.changed += 1,
-                    }
                     entry.renew(Rc::clone(&facts), policy);
                     id
                 }
-                None => {
-                    changes.added += 1;
-                    self.services.enter(Rc::clone(&facts), policy)
-                }
+                None => self.services.enter(Rc::clone(&facts), policy),
             };
             self.limit(id, &facts);
             if let Some(reason) = &facts.unavailable {
@@ -164,10 +145,9 @@ impl Supervisor {
         for id in known.into_values() {
             if let Some(entry) = self.services.get_mut(id).filter(|entry| !entry.retired) {
                 entry.retire();
-                changes.removed += 1;
             }
         }
-        (changes, wanted)
+        wanted
     }
 
     fn limit(&mut self, id: ServiceId, facts: &Service) {

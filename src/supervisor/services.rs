@@ -151,6 +151,11 @@ impl Services {
         self.identities = identities;
     }
 
+    /// One of the identities in force.
+    pub(super) fn identity(&self, index: u32) -> Option<&Identity> {
+        self.identities.get(index as usize)
+    }
+
     /// The plan of a service that runs a program.
     pub(super) fn plan(&mut self, id: ServiceId, inherited: Inherited) -> Option<Rc<Plan>> {
         let entry = self.entries.get_mut(&id)?;

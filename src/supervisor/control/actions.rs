@@ -84,13 +84,14 @@ impl Supervisor {
                     true => format!("resumed {service}"),
                     false => format!("{service} was not paused"),
                 };
-                self.tell_action(who, &did);
+                self.tell_action(who, Some(&service), &did);
                 caller.finish(&Did::new(did), Instant::now());
             }
             Request::Drain { service, seconds } => {
                 let id = self.named(&service)?;
                 self.drain(caller, id, service, seconds);
             }
+            Request::Reload { dry_run } => self.begin_reload(caller, dry_run),
             Request::Kill { target, signal } => self.kill(caller, target, signal)?,
             _ => {}
         }
@@ -103,9 +104,15 @@ impl Supervisor {
             .ok_or_else(|| service.to_owned())
     }
 
-    pub(super) fn tell_action(&mut self, who: Identity, action: &str) {
+    /// Says in every view what somebody has done.
+    pub(super) fn tell_action(&mut self, who: Identity, service: Option<&str>, action: &str) {
         let Identity { uid, pid, .. } = who;
-        self.observe(&Event::Control { uid, pid, action });
+        self.observe(&Event::Control {
+            uid,
+            pid,
+            action,
+            service,
+        });
     }
 
     fn pause_for(
@@ -124,7 +131,7 @@ impl Supervisor {
             None => format!("paused {name}"),
         });
         did.until = until.map(unix);
-        self.tell_action(caller.who, &did.did);
+        self.tell_action(caller.who, Some(name), &did.did);
         caller.finish(&did, now);
     }
 
@@ -184,7 +191,7 @@ impl Supervisor {
 
     fn drain(&mut self, caller: &mut Connection, service: ServiceId, name: String, seconds: u64) {
         self.pause(service, None);
-        self.tell_action(caller.who, &format!("draining {name}"));
+        self.tell_action(caller.who, Some(&name), &format!("draining {name}"));
         let began = Instant::now();
         let deadline = began + Duration::from_secs(seconds.min(LONGEST));
         self.timers.set_earlier(deadline, Timer::Callers);
@@ -279,7 +286,11 @@ impl Supervisor {
             killing.count
         ));
         did.count = Some(killing.count);
-        self.tell_action(caller.who, &did.did);
+        let service = match &killing.target {
+            Target::Service(service) => Some(service.as_str()),
+            _ => None,
+        };
+        self.tell_action(caller.who, service, &did.did);
         caller.finish(&did, now);
     }
 

@@ -40,7 +40,7 @@ impl Supervisor {
         match self.ban(prefix, Duration::from_secs(seconds)) {
             Ok(serial) => {
                 let did = format!("banned {} for {seconds} s", shown(prefix));
-                self.tell_action(caller.who, &did);
+                self.tell_action(caller.who, None, &did);
                 caller.task = Task::Obey(Obeying { serial, did });
             }
             Err(TooManyBans) => {
@@ -59,7 +59,7 @@ impl Supervisor {
             return caller.fail(error, NO_SUCH, Instant::now());
         }
         let did = format!("unbanned {}", shown(prefix));
-        self.tell_action(caller.who, &did);
+        self.tell_action(caller.who, None, &did);
         caller.task = Task::Obey(Obeying { serial, did });
     }
 

@@ -15,6 +15,7 @@ mod connection;
 mod explain;
 mod kept;
 mod recent;
+mod reload;
 mod since;
 mod socket;
 mod task;
@@ -351,7 +352,11 @@ impl Supervisor {
     pub(super) fn answer_those_who_wait(&mut self) {
         let callers = self.control.callers.iter();
         let waiting = callers.filter(|(_, caller)| caller.task.waits());
-        for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
+        let waiting: Vec<u32> = waiting.map(|(number, _)| *number).collect();
+        if waiting.is_empty() {
+            return self.loading.forget_outcomes();
+        }
+        for number in waiting {
             if let Some(caller) = self.control.callers.remove(&number) {
                 self.serve_caller(caller);
             }

@@ -9,6 +9,7 @@ use super::bans::{self, Obeying};
 use super::connection::Connection;
 use super::explain::Explaining;
 use super::recent::Next;
+use super::reload::{Telling, Waiting};
 use crate::admission::Ban;
 use crate::control::{Request, ServerStatus};
 use crate::table::ServiceId;
@@ -44,6 +45,10 @@ pub(super) enum Task {
     Obey(Obeying),
     /// `explain`: the worker has still to answer.
     Explain(Explaining),
+    /// `reload`: the table is not in force yet.
+    Reload(Waiting),
+    /// It is, or was refused.
+    Telling(Telling),
     /// `drain`: the service that is not empty yet.
     Drain(Draining),
 }
@@ -61,10 +66,10 @@ impl Task {
     /// Whether the next word is neither the caller's nor ready: something must happen first.
     pub(super) fn waits(&self) -> bool {
         match self {
-            Task::Idle | Task::Status(_) | Task::List(_) | Task::Kill(_) => false,
-            Task::Bans(_) => false,
+            Task::Idle | Task::Status(_) | Task::List(_) => false,
+            Task::Kill(_) | Task::Telling(_) | Task::Bans(_) => false,
             Task::Obey(_) | Task::Explain(_) => true,
-            Task::Drain(_) | Task::Events { .. } => true,
+            Task::Reload(_) | Task::Drain(_) | Task::Events { .. } => true,
         }
     }
 
@@ -218,6 +223,11 @@ impl Supervisor {
                 Some(Err(error)) => caller.fail(error, LATER, Instant::now()),
                 None => return false,
             },
+            Task::Reload(waiting) => {
+                let waiting = *waiting;
+                return self.reloaded(caller, waiting);
+            }
+            Task::Telling(_) => self.go_on_telling(caller),
             Task::Drain(draining) => match self.drained(draining) {
                 Some(outcome) => self.end_draining(caller, outcome),
                 None => return false,

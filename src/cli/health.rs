@@ -1,0 +1,109 @@
+//! `oxinetd health`: one line and an exit status, for scripts and container platforms.
+
+use super::client::{Failure, Server, json_line};
+use super::moments::now;
+use super::status::state;
+use crate::control::{Request, ServerStatus, ServiceStatus, State};
+use clap::Args;
+use serde::Serialize;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+/// Say in one line whether all is well.
+///
+/// Exits with 0 when it is; with 1 when the server serves but something is degraded (an address is
+/// not bound, a service is paused, unavailable or backing off, resources are short); with 2 when no
+/// server answers.
+///
+/// For example: oxinetd health || echo "look at oxinetd status"
+#[derive(Debug, Args)]
+pub(super) struct Health {
+    /// Write one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// The line.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Verdict {
+    health: &'static str,
+    services: usize,
+    problems: Vec<String>,
+    #[serde(skip)]
+    exit: u8,
+}
+
+/// Problems that are named in the line.
+const NAMED: usize = 5;
+
+impl Health {
+    pub(super) fn run(self) -> ExitCode {
+        let verdict = match self.look() {
+            Ok((services, server)) => judge(&services, server.as_ref(), now()),
+            Err(failure) => Verdict {
+                health: "down",
+                services: 0,
+                problems: vec![failure.text],
+                exit: 2,
+            },
+        };
+        let text = match self.json {
+            true => json_line(&verdict),
+            false => verdict.line(),
+        };
+        let _ = stdout().write_all(text.as_bytes());
+        verdict.exit.into()
+    }
+
+    fn look(&self) -> Result<(Vec<ServiceStatus>, Option<ServerStatus>), Failure> {
+        let request = Request::Status { service: None };
+        let (services, mut done) = self.server.call()?.all(&request)?;
+        let server = serde_json::from_value(done["server"].take()).ok();
+        Ok((services, server))
+    }
+}
+
+fn judge(services: &[ServiceStatus], server: Option<&ServerStatus>, now: u64) -> Verdict {
+    let is_bad = |it: &&ServiceStatus| match it.state {
+        State::Paused | State::BackingOff | State::NotBound | State::Unavailable => true,
+        State::Listening | State::Full | State::Disabled | State::Removed => false,
+    };
+    let bad = services.iter().filter(is_bad);
+    let mut problems: Vec<String> = bad
+        .map(|it| format!("{} {}", it.name, state(it, now)))
+        .collect();
+    if server.is_some_and(|server| server.short_since.is_some()) {
+        problems.insert(0, "short of descriptors, processes or memory".into());
+    }
+    let (health, exit) = match problems.is_empty() {
+        true => ("ok", 0),
+        false => ("degraded", 1),
+    };
+    Verdict {
+        health,
+        services: services.len(),
+        problems,
+        exit,
+    }
+}
+
+impl Verdict {
+    fn line(&self) -> String {
+        let more = match self.problems.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named: Vec<&str> = self
+            .problems
+            .iter()
+            .take(NAMED)
+            .map(String::as_str)
+            .collect();
+        match self.problems.is_empty() {
+            true => format!("{}: {} services\n", self.health, self.services),
+            false => format!("{}: {}{more}\n", self.health, named.join("; ")),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a new table would change, by service, compared with the one in force.
+//!
+//! Services are compared by what they mean: a table names users and rules by index, and an index may
+//! shift without a change.
+
+use super::Supervisor;
+use super::services::Entry;
+use crate::admission::Policy;
+use crate::table::{Action, Rules, Service, Table};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What a reload does, by service.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) added: Vec<String>,
+    pub(super) changed: Vec<String>,
+    pub(super) removed: Vec<String>,
+    pub(super) kept: usize,
+}
+
+impl Supervisor {
+    /// Compares a table that is not in force yet.
+    pub(super) fn changes(&self, table: &Table) -> Changes {
+        let mut known = self.services.by_name();
+        let mut changes = Changes::default();
+        let mut policies = Policies::default();
+        for new in &table.services {
+            let id = known.remove(&new.name);
+            let entry = id.and_then(|id| self.services.get(id));
+            match entry.filter(|entry| !entry.retired) {
+                None => changes.added.push(new.name.clone()),
+                Some(entry) if self.is_kept(entry, new, table, &mut policies) => changes.kept += 1,
+                Some(_) => changes.changed.push(new.name.clone()),
+            }
+        }
+        let is_there = |id| self.services.get(id).is_some_and(|entry| !entry.retired);
+        let removed = known.into_iter().filter(|(_, id)| is_there(*id));
+        changes.removed = removed.map(|(name, _)| name).collect();
+        changes.removed.sort_unstable();
+        changes
+    }
+
+    fn is_kept(
+        &self,
+        entry: &Entry,
+        new: &Service,
+        table: &Table,
+        policies: &mut Policies,
+    ) -> bool {
+        let identity = |index| table.identities.get(index as usize);
+        let is_same_user = match (&entry.facts.action, &new.action) {
+            (Action::Exec(old), Action::Exec(new)) => {
+                self.services.identity(old.identity) == identity(new.identity)
+            }
+            _ => true,
+        };
+        is_same_user
+            && policies.is_same(&entry.policy, new.rules, table)
+            && *entry.facts == *renumbered(new, entry)
+    }
+}
+
+/// Comparisons of admission keys: thousands of services share a few, which may have long lists.
+#[derive(Debug, Default)]
+struct Policies {
+    known: HashMap<(*const Policy, u32), bool>,
+}
+
+impl Policies {
+    /// Whether rules of the table mean the same as those in force.
+    fn is_same(&mut self, old: &Rc<Policy>, new: u32, table: &Table) -> bool {
+        let compare = || {
+            let rules = table.rules.get(new as usize).cloned().unwrap_or_default();
+            let acl = rules.acl.and_then(|acl| table.acls.get(acl as usize));
+            let alike = Rules {
+                acl: old.rules.acl,
+                ..rules
+            };
+            alike == old.rules && acl == old.acl.as_deref()
+        };
+        let key = (Rc::as_ptr(old), new);
+        *self.known.entry(key).or_insert_with(compare)
+    }
+}
+
+/// The service with the indices that it has in the table in force.
+fn renumbered<'a>(new: &'a Service, entry: &Entry) -> Cow<'a, Service> {
+    let mut new = Cow::Borrowed(new);
+    if new.rules != entry.facts.rules {
+        new.to_mut().rules = entry.facts.rules;
+    }
+    if let (Action::Exec(old), Action::Exec(program)) = (&entry.facts.action, &new.action) {
+        let index = old.identity;
+        if program.identity != index {
+            if let Action::Exec(program) = &mut new.to_mut().action {
+                program.identity = index;
+            }
+        }
+    }
+    new
+}
