@@ -3,8 +3,10 @@
 //! An [`Event`] is made where something happens and read by every view of it: log lines (text and
 //! JSON from the same fields) and counters. They cannot disagree.
 
+mod histogram;
 mod tally;
 
+pub use histogram::{Histogram, LAUNCH_BOUNDS, SESSION_BOUNDS};
 pub use tally::Tally;
 
 use crate::sys::Errno;

@@ -242,7 +242,10 @@ impl Client {
     }
 
     fn similar(&mut self, wrong: &str) -> Option<String> {
-        let request = Request::Status { service: None };
+        let request = Request::Status {
+            service: None,
+            times: false,
+        };
         let (all, _) = self.all::<ServiceStatus>(&request).ok()?;
         let distance = |name: &str| strsim::jaro_winkler(wrong, name);
         let best = all.into_iter().map(|it| (distance(&it.name), it.name));

@@ -58,7 +58,10 @@ impl Health {
     }
 
     fn look(&self) -> Result<(Vec<ServiceStatus>, Option<ServerStatus>), Failure> {
-        let request = Request::Status { service: None };
+        let request = Request::Status {
+            service: None,
+            times: false,
+        };
         let (services, mut done) = self.server.call()?.all(&request)?;
         let server = serde_json::from_value(done["server"].take()).ok();
         Ok((services, server))

@@ -17,6 +17,7 @@ mod grid;
 mod health;
 mod kill;
 mod list;
+mod metrics;
 mod moments;
 mod pause;
 mod reload;
@@ -75,6 +76,7 @@ enum Command {
     Disable(disable::Disable),
     Health(health::Health),
     Events(events::Events),
+    Metrics(metrics::Metrics),
     Reload(reload::Reload),
     Pause(pause::Pause),
     Resume(pause::Resume),
@@ -118,6 +120,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Disable(command) => command.run(),
             Command::Health(command) => command.run(),
             Command::Events(command) => command.run(),
+            Command::Metrics(command) => command.run(),
             Command::Reload(command) => command.run(),
             Command::Pause(command) => command.run(),
             Command::Resume(command) => command.run(),

@@ -46,6 +46,7 @@ impl Status {
     fn show(self) -> Result<ExitCode, Failure> {
         let request = Request::Status {
             service: self.service.clone(),
+            times: false,
         };
         let mut client = self.server.call()?;
         let text = if self.json {

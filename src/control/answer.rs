@@ -46,6 +46,29 @@ pub struct ServiceStatus {
     pub counters: Counters,
     /// What went wrong last.
     pub last_failure: Option<LastFailure>,
+    /// How long things took, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+}
+
+/// How long things took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// From accept to exec.
+    pub launches: Sizes,
+    /// From accept to the end.
+    pub sessions: Sizes,
+}
+
+/// Counts by size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// The upper bound of each, in microseconds, ascending.
+    pub bounds: Vec<u64>,
+    /// How many had each size, and one more: how many were larger.
+    pub counts: Vec<u64>,
+    /// All together, in microseconds.
+    pub sum: u64,
 }
 
 /// Counters of a service. `accepted` is the sum of `launched`, `answered`, `refused`, `failed`,

@@ -15,7 +15,7 @@ mod request;
 
 pub use answer::{
     Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
-    ServiceStatus, SessionStatus, State,
+    ServiceStatus, SessionStatus, Sizes, State, Times,
 };
 pub use keys::Keys;
 pub use place::{Place, STANDARD_PLACE};

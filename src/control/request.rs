@@ -17,6 +17,9 @@ pub enum Request {
     Status {
         /// Its name.
         service: Option<String>,
+        /// With how long things took.
+        #[serde(default)]
+        times: bool,
     },
     /// Live connections and programs, of every service or one.
     List {
@@ -158,7 +161,10 @@ mod tests {
         let service = Some("cat".to_owned());
         assert_eq!(
             parse(r#"{"do":"status","service":"cat"}"#),
-            Ok(Request::Status { service })
+            Ok(Request::Status {
+                service,
+                times: false
+            })
         );
         assert_eq!(
             parse(r#"{"do":"list"}"#),

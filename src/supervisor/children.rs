@@ -55,6 +55,8 @@ pub(super) struct Child {
     pub(super) born: Instant,
     /// Its launch, while that is in flight.
     launch: Option<Spawned>,
+    /// From its birth to the exec.
+    pub(super) launched_in: Option<Duration>,
     /// How the launch failed; the exit follows.
     failure: Option<(Stage, Errno)>,
     /// Once it is old.
@@ -119,6 +121,7 @@ impl Children {
                 role,
                 born,
                 launch: Some(spawned),
+                launched_in: None,
                 failure: None,
                 pidfd: None,
             },
@@ -136,6 +139,7 @@ impl Children {
             };
             if let Some(child) = by_pid.get_mut(&spawned.pid) {
                 child.launch = None;
+                child.note_exec(spawner.exec_time(*spawned));
                 if let Outcome::Failed(stage, errno) = outcome {
                     child.failure = Some((stage, errno));
                 }
@@ -157,8 +161,10 @@ impl Children {
     ) -> Option<(Child, Option<Outcome>)> {
         let mut child = self.by_pid.remove(&pid)?;
         self.old -= usize::from(child.pidfd.is_some());
-        let outcome = child.launch.take().map(|spawned| {
+        let launch = child.launch.take();
+        let outcome = launch.map(|spawned| {
             self.in_flight.retain(|other| other.pid != pid);
+            child.note_exec(spawner.exec_time(spawned));
             spawner.settle_reaped(spawned)
         });
         if let Some(Outcome::Failed(stage, errno)) = outcome {
@@ -236,6 +242,10 @@ impl Children {
 }
 
 impl Child {
+    fn note_exec(&mut self, at: Option<Instant>) {
+        self.launched_in = at.map(|at| at.saturating_duration_since(self.born));
+    }
+
     /// How its launch failed, if it did.
     pub(super) fn failure(&self) -> Option<(Stage, Errno)> {
         self.failure

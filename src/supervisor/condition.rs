@@ -3,9 +3,9 @@
 //! Kept small, because there may be ten thousand: what most services never have is in a box.
 
 use super::control::Since;
-use crate::event::{Event, Severity};
+use crate::event::{Event, Histogram, LAUNCH_BOUNDS, SESSION_BOUNDS, Severity};
 use crate::table::Service;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +25,16 @@ struct Rare {
     rests: Option<Since>,
     /// What went wrong last, in words.
     failure: Option<(Since, String)>,
+    times: Option<Box<Times>>,
+}
+
+/// How long things took.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// From accept to exec.
+    pub(super) launches: Histogram<{ LAUNCH_BOUNDS.len() }>,
+    /// From accept to the end.
+    pub(super) sessions: Histogram<{ SESSION_BOUNDS.len() }>,
 }
 
 impl Default for Condition {
@@ -40,9 +50,27 @@ impl Condition {
     /// Takes note of an event of the service, which has so many sessions since.
     pub(super) fn note(&mut self, event: &Event, live: u64, facts: &Service) {
         self.count(live, facts);
+        if let Event::Ended { duration, .. } | Event::Finished { duration, .. } = event {
+            let sessions = &mut self.times_mut().sessions;
+            sessions.add(&SESSION_BOUNDS, *duration);
+        }
         if event.severity() <= Severity::Warning {
             self.note_failure(event);
         }
+    }
+
+    /// A connection has waited so long for its program.
+    pub(super) fn add_launch(&mut self, time: Duration) {
+        self.times_mut().launches.add(&LAUNCH_BOUNDS, time);
+    }
+
+    fn times_mut(&mut self) -> &mut Times {
+        self.rare().times.get_or_insert_default()
+    }
+
+    /// How long things took; `None` while nothing has happened.
+    pub(super) fn times(&self) -> Option<&Times> {
+        self.rare.as_ref()?.times.as_deref()
     }
 
     /// Takes note of how many sessions there are, and may be.

@@ -214,6 +214,14 @@ impl Supervisor {
         }
     }
 
+    /// Notes how long a connection has waited for its program.
+    fn measure_launch(&mut self, facts: SessionFacts, time: Option<Duration>) {
+        let entry = self.services.get_mut(facts.service);
+        if let (Some(entry), Some(time), Some(_)) = (entry, time, facts.peer) {
+            entry.condition.add_launch(time);
+        }
+    }
+
     fn next_id(&mut self) -> ConnectionId {
         self.next_connection += 1;
         ConnectionId {

@@ -30,11 +30,13 @@ impl Supervisor {
     fn tell_started(&mut self, pid: i32) {
         if let Some(Child {
             role: Role::Program { session, .. },
+            launched_in,
             ..
         }) = self.children.get(pid)
         {
-            let session = *session;
+            let (session, time) = (*session, *launched_in);
             self.observe_session(session, |session| Event::Started { session, pid });
+            self.measure_launch(session, time);
         }
     }
 
@@ -105,7 +107,7 @@ impl Supervisor {
         let Some((child, outcome)) = self.children.leave(exit.pid, &mut self.spawner) else {
             return;
         };
-        let failure = child.failure();
+        let (failure, launched_in) = (child.failure(), child.launched_in);
         let (role, born, pidfd) = child.into_pidfd();
         if let Some(pidfd) = pidfd {
             let _ = self.poller.remove(&pidfd);
@@ -125,6 +127,7 @@ impl Supervisor {
                         session,
                         pid: exit.pid,
                     });
+                    self.measure_launch(session, launched_in);
                 }
                 let duration = born.elapsed();
                 let ended = Ended {

@@ -66,6 +66,18 @@ impl Clock {
     }
 }
 
+/// CLOCK_MONOTONIC in nanoseconds: what [`std::time::Instant`] counts, as a number.
+pub(super) fn monotonic_nanos() -> u64 {
+    let mut now = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: fills in a timespec, which this is; with this clock it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr()) };
+    // SAFETY: zeroed above, which is a valid value, if the call has not filled it.
+    let now = unsafe { now.assume_init() };
+    #[allow(clippy::unnecessary_cast)]
+    let (seconds, nanos) = (now.tv_sec as u64, now.tv_nsec as u64);
+    seconds * 1_000_000_000 + nanos
+}
+
 fn unix_seconds() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_secs() as i64,

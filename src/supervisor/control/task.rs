@@ -32,7 +32,10 @@ pub(super) enum Task {
     /// It is to ask.
     Idle,
     /// `status`: these services are still to be told of.
-    Status(IntoIter<ServiceId>),
+    Status {
+        services: IntoIter<ServiceId>,
+        times: bool,
+    },
     /// `list`: these sessions are.
     List(IntoIter<Found>),
     /// `events`, as text or as JSON.
@@ -66,7 +69,7 @@ impl Task {
     /// Whether the next word is neither the caller's nor ready: something must happen first.
     pub(super) fn waits(&self) -> bool {
         match self {
-            Task::Idle | Task::Status(_) | Task::List(_) => false,
+            Task::Idle | Task::Status { .. } | Task::List(_) => false,
             Task::Kill(_) | Task::Telling(_) | Task::Bans(_) => false,
             Task::Obey(_) | Task::Explain(_) => true,
             Task::Reload(_) | Task::Drain(_) | Task::Events { .. } => true,
@@ -129,12 +132,13 @@ impl Supervisor {
     /// Begins what was asked for; the error is the name of a service that is not there.
     fn begin_task(&mut self, caller: &mut Connection, request: Request) -> Result<(), String> {
         match request {
-            Request::Status { service } => {
+            Request::Status { service, times } => {
                 let services = match self.one(service)? {
                     Some(one) => vec![one],
                     None => self.services_in_order(),
                 };
-                caller.task = Task::Status(services.into_iter());
+                let services = services.into_iter();
+                caller.task = Task::Status { services, times };
             }
             Request::List { service } => {
                 let one = self.one(service)?;
@@ -232,9 +236,9 @@ impl Supervisor {
                 Some(outcome) => self.end_draining(caller, outcome),
                 None => return false,
             },
-            Task::Status(services) => match services.next() {
+            Task::Status { services, times } => match services.next() {
                 Some(service) => {
-                    if let Some(status) = self.service_status(service) {
+                    if let Some(status) = self.service_status(service, *times) {
                         caller.say(&status);
                     }
                 }

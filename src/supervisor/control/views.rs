@@ -2,15 +2,17 @@
 
 use super::super::Supervisor;
 use super::super::children::{Child, Role};
+use super::super::condition;
 use super::super::listeners::{Listener, State as Listening};
 use super::super::services::Entry;
 use super::super::timers::Timer;
 use super::since::{Since, unix};
 use super::task::Found;
 use crate::control::{
-    Counters, Kind, LastFailure, NotBound, ServerStatus, ServiceStatus, SessionStatus, State,
+    Counters, Kind, LastFailure, NotBound, ServerStatus, ServiceStatus, SessionStatus, Sizes,
+    State, Times,
 };
-use crate::event::{ConnectionId, Tally};
+use crate::event::{ConnectionId, Histogram, LAUNCH_BOUNDS, SESSION_BOUNDS, Tally};
 use crate::sys::socket::Peer;
 use crate::table::{Action, ListenerId, Service, ServiceId};
 use std::time::Instant;
@@ -27,7 +29,7 @@ impl Supervisor {
     }
 
     /// One service.
-    pub(super) fn service_status(&mut self, id: ServiceId) -> Option<ServiceStatus> {
+    pub(super) fn service_status(&mut self, id: ServiceId, times: bool) -> Option<ServiceStatus> {
         let queued = self.queued(id);
         let entry = self.services.get(id)?;
         let (state, since, until) = self.state(entry);
@@ -56,6 +58,7 @@ impl Supervisor {
             limit: facts.max_connections,
             queued,
             counters: counters(&entry.tally),
+            times: entry.condition.times().filter(|_| times).map(shown_times),
             last_failure: entry
                 .condition
                 .last_failure()
@@ -233,6 +236,21 @@ fn kind(facts: &Service) -> Kind {
         Action::Exec(_) if facts.wait => Kind::Wait,
         Action::Exec(_) => Kind::Program,
         Action::Builtin(_) => Kind::Builtin,
+    }
+}
+
+fn shown_times(times: &condition::Times) -> Times {
+    Times {
+        launches: sizes(&times.launches, &LAUNCH_BOUNDS),
+        sessions: sizes(&times.sessions, &SESSION_BOUNDS),
+    }
+}
+
+fn sizes<const N: usize>(histogram: &Histogram<N>, bounds: &[u64; N]) -> Sizes {
+    Sizes {
+        bounds: bounds.to_vec(),
+        counts: histogram.counts(),
+        sum: histogram.sum(),
     }
 }
 

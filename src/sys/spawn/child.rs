@@ -103,6 +103,8 @@ pub(super) struct Words {
     pub(super) failure: AtomicU64,
     /// The stage that was begun last, for a child that is killed on its way. Not every one is noted.
     pub(super) begun: AtomicU32,
+    /// When the exec was begun, in nanoseconds of CLOCK_MONOTONIC; 0 for unknown.
+    pub(super) exec_at: AtomicU64,
     /// What to call instead of ending, where there is no child (`super::in_place`). Else null.
     pub(super) failed: Option<unsafe extern "C" fn(*const c_void, Stage, u32) -> !>,
     /// Its first argument.
@@ -217,6 +219,7 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
         begin(words, Stage::Signals);
         must(words, Stage::Signals, call(libc::SYS_rt_sigprocmask, mask));
         begin(words, Stage::Exec);
+        note_time(words);
         let exec = [
             plan.path as usize,
             plan.argv as usize,
@@ -479,6 +482,24 @@ unsafe fn write_pid(place: *mut u8) {
             length -= 1;
             *place.add(length) = b'0' + (pid % 10) as u8;
             pid /= 10;
+        }
+    }
+}
+
+/// Notes the time: the parent learns of an exec late, since nothing tells it.
+unsafe fn note_time(words: &Words) {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let place = &raw mut now as usize;
+    // SAFETY: see `child`.
+    unsafe {
+        let get = [libc::CLOCK_MONOTONIC as usize, place, 0, 0, 0, 0];
+        if call(libc::SYS_clock_gettime, get) == 0 {
+            let nanos = (now.tv_sec as u64).wrapping_mul(1_000_000_000);
+            let nanos = nanos.wrapping_add(now.tv_nsec as u64);
+            words.exec_at.store(nanos, Ordering::Release);
         }
     }
 }

@@ -17,6 +17,7 @@ where
     F: Fn(Stage, Errno) -> u8,
 {
     let words = Words {
+        exec_at: Default::default(),
         tid: AtomicI32::new(0),
         unshared: AtomicU32::new(0),
         failure: AtomicU64::new(0),

@@ -22,11 +22,13 @@ pub use slot::Environment;
 
 use super::Errno;
 use super::fd::{self, NULL, own};
+use super::time::monotonic_nanos;
 use child::Args;
 use slot::Slot;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// A way to make a child, fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,6 +233,17 @@ impl Spawner {
             _ => slot.has_left(),
         };
         left.then(|| self.take_outcome(spawned.slot))
+    }
+
+    /// When the program was executed, where that is known. Good until the next launch.
+    pub fn exec_time(&mut self, spawned: Spawned) -> Option<Instant> {
+        let exec_at = self
+            .slot(spawned.slot)
+            .words()
+            .exec_at
+            .load(Ordering::Acquire);
+        let passed = (exec_at > 0).then(|| monotonic_nanos().saturating_sub(exec_at))?;
+        Instant::now().checked_sub(Duration::from_nanos(passed))
     }
 
     /// Takes the outcome of a launch whose child was reaped, and frees the slot.

@@ -140,6 +140,7 @@ impl Slot {
         let words = self.words();
         words.unshared.store(0, Ordering::Relaxed);
         words.failure.store(0, Ordering::Relaxed);
+        words.exec_at.store(0, Ordering::Relaxed);
         words.begun.store(Stage::Unshare as u32, Ordering::Relaxed);
         words.tid.store(1, Ordering::Release);
         let tid = words.tid.as_ptr();
