@@ -95,3 +95,33 @@ fn sessions_are_counted_but_the_end_of_a_program_is_always_written() {
         assert_eq!(pairs, [[some, (many, 0)], [some, some]]);
     }
 }
+
+#[test]
+fn refusals_are_told_by_reason() {
+    let server = server()
+        .service("a", "builtin = \"echo\"\ndeny = [\"127.0.0.1\"]")
+        .service("b", "command = [\"/bin/true\"]\ndeny = [\"127.0.0.1\"]")
+        .start();
+    let log = server.log().clone();
+    for service in ["a", "b"] {
+        ask(&server, service, 100);
+        server
+            .log()
+            .wait_for_many(20, |line| line.is("refused", service));
+    }
+    // The worker has told of all that it refused when it has let go of its listeners.
+    let totals = server.stop();
+    for service in ["a", "b"] {
+        assert_eq!(totals.of(service, "refused"), 100);
+        assert_eq!(log.count(|line| line.is("refused", service)), 20);
+        let told = log.wait_for(|line| line.is("left-out", service));
+        assert_eq!(
+            (
+                told.field("kind"),
+                told.field("reason"),
+                told.number("lines")
+            ),
+            (Some("refused"), Some("denied"), 80)
+        );
+    }
+}
