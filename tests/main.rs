@@ -15,6 +15,7 @@ mod edit;
 mod edit_files;
 mod hanging_exec;
 mod harness;
+mod judging;
 mod listening;
 mod log;
 mod privacy;

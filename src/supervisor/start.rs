@@ -47,6 +47,14 @@ pub enum Source {
 }
 
 impl Options {
+    /// The file that the table is read from.
+    pub(super) fn table(&self) -> Option<String> {
+        match &self.source {
+            Source::File(path) => Some(path.to_string_lossy().into_owned()),
+            Source::Table(_) => None,
+        }
+    }
+
     /// Serves this source, tells nobody when ready, leaves programs alone at the end.
     pub fn new(source: Source) -> Options {
         Options {

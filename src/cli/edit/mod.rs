@@ -20,8 +20,10 @@ mod verdict;
 pub(super) use section::Section;
 pub(super) use tables::Tables;
 
+use super::client::Server;
 use super::{CONFIG, DEFAULT_TABLE, USAGE};
 use crate::config::Mistake;
+use crate::control::Request;
 use clap::Args;
 use report::Report;
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ pub(super) struct Options {
     /// Write one JSON object to standard output instead.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// What a command does.
@@ -136,18 +140,9 @@ fn edit(
     replace::replace(document, &new)?;
     report.written = true;
     if !options.no_reload && report.old_mistakes == 0 {
-        report.reload = Some(reload_server());
+        report.reload = Some(Reload::of_server(options));
     }
     Ok(report)
-}
-
-/// Has the server that runs, if one does, read its table again; says what came of it.
-fn reload_server() -> Reload {
-    // Here `oxinetd reload` is to be called, over the control socket.
-    Reload {
-        done: false,
-        words: "run \"oxinetd reload\" (or send SIGHUP) to put it in force".to_owned(),
-    }
 }
 
 /// What the server said to a reload.
@@ -156,4 +151,36 @@ struct Reload {
     /// Whether the new table is in force.
     done: bool,
     words: String,
+}
+
+impl Reload {
+    /// Has the server that runs read its table again, if one does and this is its table.
+    fn of_server(options: &Options) -> Reload {
+        match reload(options) {
+            Ok(words) => Reload { done: true, words },
+            Err(words) => Reload { done: false, words },
+        }
+    }
+}
+
+fn reload(options: &Options) -> Result<String, String> {
+    let later = |_| "run \"oxinetd reload\" (or send SIGHUP) to put it in force".to_owned();
+    let mut client = options.server.call().map_err(later)?;
+    let mut ask = |dry_run| {
+        let request = Request::Reload { dry_run };
+        let refused = |failure: super::client::Failure| format!("not in force: {}", failure.text);
+        client.ask_raw(&request, |_, _| Ok(())).map_err(refused)
+    };
+    let would = ask(true)?;
+    let table = would["table"].as_str().unwrap_or("none");
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    if real(table) != std::fs::canonicalize(&options.config).ok() {
+        return Err(format!(
+            "the server that runs has another table ({table}); this one is not put in force"
+        ));
+    }
+    let did = ask(false)?;
+    let count = |word: &str| format!("{} {word}", did[word].as_u64().unwrap_or_default());
+    let counts = ["added", "changed", "removed", "kept"].map(count);
+    Ok(format!("in force: {}", counts.join(", ")))
 }

@@ -85,7 +85,7 @@ pub(super) fn item(ban: &Ban) -> impl Serialize + use<> {
 }
 
 /// An address alone stands for all its bits.
-fn shown((ip, bits): (IpAddr, u8)) -> String {
+pub(super) fn shown((ip, bits): (IpAddr, u8)) -> String {
     match (ip, bits) {
         (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => ip.to_string(),
         _ => format!("{ip}/{bits}"),

@@ -5,6 +5,7 @@
 
 use super::super::Supervisor;
 use super::super::link::Attachment;
+use super::bans::shown;
 use super::connection::Connection;
 use super::task::Task;
 use crate::admission::{Explanation, Policy};
@@ -169,7 +170,7 @@ fn whole_seconds(time: Duration) -> u64 {
 /// As the table writes it.
 fn who(who: Who) -> String {
     match who {
-        Who::Prefix(ip, bits) => format!("{ip}/{bits}"),
+        Who::Prefix(ip, bits) => shown((ip, bits)),
         Who::Uid(uid) => format!("uid:{uid}"),
         Who::Local => "unix".to_owned(),
     }

@@ -65,6 +65,8 @@ enum Last {
         removed: usize,
         kept: usize,
         not_bound: usize,
+        /// Which table was read; `null` where there is none to read.
+        table: Option<String>,
     },
     Failed {
         error: String,
@@ -151,6 +153,7 @@ impl Supervisor {
                     removed: changes.removed.len(),
                     kept: changes.kept,
                     not_bound: items.len() - before,
+                    table: self.options.table(),
                 }
             }
         };

@@ -1,0 +1,236 @@
+//! Bans, and `oxinetd explain`: what is told and what is done agree, for programs and built-ins.
+
+use crate::harness::*;
+use serde_json::Value;
+
+const ACTIONS: [(&str, &str); 2] = [
+    ("program", "command = [\"/bin/cat\"]"),
+    ("worker", "builtin = \"echo\""),
+];
+const OTHER: &str = "127.0.0.9";
+
+fn both(keys: &str) -> Server {
+    let mut builder = server();
+    for (name, action) in ACTIONS {
+        builder = builder.service(name, &format!("{action}\nrefusal = \"no\"\n{keys}"));
+    }
+    builder.start()
+}
+
+/// An `oxinetd` command about this server.
+fn command(server: &Server, words: &[&str]) -> Ran {
+    let mut command = oxinetd(words);
+    command.env("OXINETD_CONTROL", server.directory().join("control"));
+    run(&mut command)
+}
+
+/// The exit status and the object that `explain` gives.
+fn explain(server: &Server, service: &str, from: &str) -> (Option<i32>, Value) {
+    let ran = command(server, &["explain", service, "--from", from, "--json"]);
+    let object = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+    (ran.code, object)
+}
+
+fn other(server: &Server, service: &str) -> Client {
+    Client::connect_from(OTHER, &server.address(service, ""))
+}
+
+#[track_caller]
+fn check_served(client: &Client) {
+    client.send("hi").expect("hi");
+}
+
+#[test]
+fn a_ban_holds_for_all_services_from_the_answer_on() {
+    let server = both("");
+    let ran = command(&server, &["ban", "127.0.0.8/29", "--for", "10m"]).ok();
+    assert_eq!(ran.stdout, "banned 127.0.0.8/29 for 600 s\n");
+    for (name, _) in ACTIONS {
+        assert_eq!(other(&server, name).read_text(), "no");
+        check_served(&server.connect(name));
+        assert_eq!(explain(&server, name, OTHER).1["refused"], "banned");
+    }
+    let line = server.log().wait_for(|line| line.event() == "control");
+    assert_eq!(line.field("uid"), Some(&*nix::unistd::getuid().to_string()));
+
+    server.reload();
+    assert_eq!(other(&server, "program").read_text(), "no");
+    assert_eq!(other(&server, "worker").read_text(), "no");
+
+    let ran = command(&server, &["unban", "127.0.0.8/29"]).ok();
+    assert_eq!(ran.stdout, "unbanned 127.0.0.8/29\n");
+    for (name, _) in ACTIONS {
+        check_served(&other(&server, name));
+    }
+    server.settle();
+    server.stop();
+}
+
+#[test]
+fn a_ban_outlives_the_worker() {
+    let server = both("");
+    command(&server, &["ban", OTHER]).ok();
+    let worker = server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    let pid = i32::try_from(worker.number("pid")).unwrap();
+    let mark = server.log().mark();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
+    let started = |line: &Line| line.event() == "worker-started";
+    server.log().wait_after(mark, started);
+    assert_eq!(other(&server, "worker").read_text(), "no");
+    server.stop();
+}
+
+#[test]
+fn a_ban_ends_by_itself() {
+    let server = both("");
+    command(&server, &["ban", OTHER, "--for", "1s"]).ok();
+    for (name, _) in ACTIONS {
+        until("the ban is over", || {
+            let client = other(&server, name);
+            client.send("hi");
+            matches!(client.read(2), Got::Bytes(bytes) if bytes == b"hi")
+        });
+    }
+    let ran = command(&server, &["ban"]).ok();
+    assert_eq!(ran.stdout, "nobody is banned\n");
+    server.settle();
+    server.stop();
+}
+
+#[test]
+fn bans_are_listed_and_wrong_ones_are_told() {
+    let server = both("");
+    command(&server, &["ban", "192.0.2.77/24", "--for", "1h"]).ok();
+    command(&server, &["ban", "2001:db8::1"]).ok();
+    let ran = command(&server, &["ban", "--json"]).ok();
+    let bans: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let prefixes: Vec<&Value> = (0..2).map(|n| &bans["bans"][n]["prefix"]).collect();
+    assert_eq!(prefixes, ["192.0.2.0/24", "2001:db8::1"]);
+
+    let ran = command(&server, &["unban", "192.0.2.0/25"]);
+    assert_eq!(ran.code, Some(66));
+    assert_eq!(
+        ran.stderr,
+        "oxinetd: 192.0.2.0/25 is not banned (oxinetd ban lists who is)\n"
+    );
+    assert_eq!(command(&server, &["ban", "localhost"]).code, Some(64));
+    server.stop();
+}
+
+#[test]
+fn explain_tells_the_rule_and_where_it_is() {
+    let server = both(
+        "allow = [\n  \"127.0.0.0/8\",\n  \"uid:7\",\n]\ndeny = \"127.0.0.9\"\nexempt = \"127.0.0.10\"",
+    );
+    for (name, _) in ACTIONS {
+        let (code, it) = explain(&server, name, "127.0.0.1");
+        assert_eq!((code, &it["refused"]), (Some(0), &Value::Null));
+        assert_eq!(it["rule"]["entry"], "127.0.0.0/8");
+        let line = it["rule"]["line"].as_u64().unwrap();
+        let table = server.table();
+        let written = table.lines().nth(line as usize - 1).unwrap();
+        assert_eq!(written, "  \"127.0.0.0/8\",");
+
+        let (code, it) = explain(&server, name, "::ffff:127.0.0.9");
+        assert_eq!((code, &it["refused"]), (Some(1), &"denied".into()));
+        assert_eq!(
+            (&it["rule"]["list"], &it["rule"]["entry"]),
+            (&"deny".into(), &"127.0.0.9".into())
+        );
+
+        let (_, it) = explain(&server, name, "192.0.2.1");
+        assert_eq!(
+            (&it["refused"], &it["rule"]),
+            (&"denied".into(), &Value::Null)
+        );
+        assert_eq!(explain(&server, name, "uid:7").0, Some(0));
+        assert_eq!(explain(&server, name, "uid:8").0, Some(1));
+        let (_, it) = explain(&server, name, "127.0.0.10");
+        assert_eq!(it["exempt"]["entry"], "127.0.0.10");
+    }
+    server.stop();
+}
+
+#[test]
+fn explain_counts_what_is_there_and_takes_nothing() {
+    let server =
+        both("max_per_source = 2\nrate = \"1/h burst 5\"\nrate_per_source = \"1/h burst 4\"");
+    for (name, _) in ACTIONS {
+        let clients = [server.connect(name), server.connect(name)];
+        clients.iter().for_each(check_served);
+        for _ in 0..2 {
+            let (code, it) = explain(&server, name, "127.0.0.1");
+            assert_eq!((code, &it["refused"]), (Some(1), &"max_per_source".into()));
+            assert_eq!(
+                (&it["connections"]["live"], &it["source_live"]),
+                (&2.into(), &2.into())
+            );
+            assert_eq!(
+                (&it["rate"]["left"], &it["rate"]["burst"]),
+                (&3.into(), &5.into())
+            );
+            assert_eq!(it["rate_per_source"]["left"], 2);
+            let (code, it) = explain(&server, name, OTHER);
+            assert_eq!((code, &it["source_live"]), (Some(0), &0.into()));
+        }
+        assert_eq!(server.connect(name).read_text(), "no");
+        check_served(&other(&server, name));
+    }
+    server.settle();
+    server.stop();
+}
+
+#[test]
+fn explain_cannot_tell_of_a_program_that_has_the_socket_itself() {
+    let server = server()
+        .service("w", "command = [\"/bin/true\"]\nwait = true")
+        .start();
+    let ran = command(&server, &["explain", "w", "--from", "::1"]);
+    let says = "oxinetd: the program of w is given the socket itself: it alone decides about its clients\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(64), says));
+    let ran = command(&server, &["explain", "v", "--from", "::1"]);
+    assert_eq!(ran.code, Some(66));
+    server.stop();
+}
+
+#[test]
+fn an_added_service_is_in_force_at_once() {
+    let server = both("");
+    let table = server.directory().join("services.toml");
+    let words = [
+        "add",
+        "new",
+        "--config",
+        &table,
+        "--listen",
+        "127.0.0.1:0",
+        "--builtin",
+        "echo",
+    ];
+    let ran = command(&server, &words).ok();
+    assert!(
+        ran.stdout
+            .ends_with("in force: 1 added, 0 changed, 0 removed, 2 kept\n"),
+        "{ran:?}"
+    );
+    server.log().wait_for(|line| line.is("listening", "new"));
+    check_served(&server.connect("new"));
+    let ran = command(&server, &["disable", "new", "--config", &table]).ok();
+    assert!(
+        ran.stdout
+            .ends_with("in force: 0 added, 1 changed, 0 removed, 2 kept\n"),
+        "{ran:?}"
+    );
+
+    let elsewhere = server.directory().join("other.toml");
+    let text = "[service.a]\nlisten = 7\nbuiltin = \"echo\"\n[service.b]\nlisten = 9\nbuiltin = \"discard\"\n";
+    server.directory().file("other.toml", text);
+    let ran = command(&server, &["disable", "a", "--config", &elsewhere]).ok();
+    let says =
+        format!("the server that runs has another table ({table}); this one is not put in force\n");
+    assert!(ran.stdout.ends_with(&says), "{ran:?}");
+    server.settle();
+    server.stop();
+}
