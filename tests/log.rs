@@ -34,33 +34,48 @@ struct Chatty {
     directory: Directory,
     table: String,
     address: String,
+    /// Those of services like it: each may log so much.
+    others: [String; 4],
 }
 
 /// More lines than the megabyte that is kept, and what clients see of them.
-const ASKED: [usize; 4] = [500; 4];
+const ASKED: usize = 500;
 
 impl Chatty {
     /// With these lines in `[server]`.
     fn new(server: &str) -> Chatty {
-        let address = format!("127.0.0.1:{}", free_port());
         let line = "x".repeat(1000);
         let program = format!("read -r n; yes {line} | head -n $n >&2; echo done");
-        let (directory, table) = table(&format!(
-            "[server]\n{server}[service.chatty]\nlisten = \"{address}\"\nstderr = \"log\"\n\
-             command = [\"/bin/sh\", \"-c\", \"{program}\"]\n"
-        ));
+        let mut text = format!("[server]\n{server}");
+        let mut add = |name: &str| {
+            let address = format!("127.0.0.1:{}", free_port());
+            text += &format!(
+                "[service.{name}]\nlisten = \"{address}\"\nstderr = \"log\"\n\
+                 command = [\"/bin/sh\", \"-c\", \"{program}\"]\n"
+            );
+            address
+        };
+        let address = add("chatty");
+        let others = ["chatty1", "chatty2", "chatty3", "chatty4"].map(&mut add);
+        let (directory, table) = table(&text);
         Chatty {
             directory,
             table,
             address,
+            others,
         }
     }
 
     /// Has so many lines written. The client is served at once all the same.
     #[track_caller]
     fn ask(&self, lines: usize) {
+        Chatty::ask_at(&self.address, lines);
+    }
+
+    #[track_caller]
+    fn ask_at(address: &str, lines: usize) {
         let since = Instant::now();
-        let client = Client::connect(&self.address);
+        let client = Client::connect(address);
         client.send(format!("{lines}\n")).expect("done\n");
         client.expect_end();
         let took = since.elapsed();
@@ -70,7 +85,9 @@ impl Chatty {
     /// Has more lines written than are kept.
     #[track_caller]
     fn fill(&self) {
-        ASKED.iter().for_each(|lines| self.ask(*lines));
+        for other in &self.others {
+            Chatty::ask_at(other, ASKED);
+        }
     }
 
     /// After [`Chatty::fill`], now that the log is read: every line has come, or is counted as lost.
@@ -82,8 +99,12 @@ impl Chatty {
             Some(number.parse::<usize>().expect("a number"))
         };
         let events = ["start", "stderr", "end"];
-        let come = |line: &Line| events.iter().any(|event| line.is(event, "chatty"));
-        let all: usize = ASKED.iter().map(|lines| lines + 2).sum();
+        let is_other = |line: &Line| {
+            let service = line.field("service");
+            service.is_some_and(|name| name.starts_with("chatty") && name != "chatty")
+        };
+        let come = |line: &Line| is_other(line) && events.contains(&line.event());
+        let all = self.others.len() * (ASKED + 2);
         daemon.log().wait_until(|lines| {
             let lost: usize = lines.iter().filter_map(lost).sum();
             lost > 100 && lost + lines.iter().filter(|line| come(line)).count() == all

@@ -313,6 +313,17 @@ impl Supervisor {
         }
     }
 
+    /// Tells of lines of programs that were left out and not told of yet.
+    fn tell_dropped_lines(&mut self) {
+        for (service, lines) in self.pipes.take_dropped() {
+            let facts = self.services.get(service).map(|entry| entry.facts.clone());
+            if let Some(facts) = facts {
+                let service = &facts.name;
+                self.observe(&Event::StderrDropped { service, lines });
+            }
+        }
+    }
+
     /// Waits for signals and for children that have their own descriptor table.
     fn poll_basics(&self) -> Result<(), Errno> {
         self.poller

@@ -16,6 +16,8 @@ const LINE: usize = 1024;
 /// Lines of one service that are logged at once, and how many more each second.
 const BURST: u32 = 500;
 const RATE: u32 = 100;
+/// Between one count of lines that were left out and the next, where programs come and go.
+const TELL: Duration = Duration::from_secs(1);
 
 /// One pipe.
 #[derive(Debug)]
@@ -27,7 +29,8 @@ struct Pipe {
     partial: Vec<u8>,
 }
 
-/// Lines that a service may still log, and its pipes.
+/// Lines that a service may still log, and its pipes. It stays when the last of them is closed, or each
+/// client of a busy service would bring a new one.
 #[derive(Debug)]
 struct Budget {
     /// Open pipes.
@@ -37,6 +40,8 @@ struct Budget {
     lines: u32,
     since: Instant,
     dropped: u64,
+    /// When it was told last how many were left out.
+    told: Option<Instant>,
 }
 
 /// All pipes.
@@ -107,9 +112,18 @@ impl Pipes {
         };
         budget.pipes -= 1;
         budget.orphans.retain(|orphan| *orphan != number);
-        if budget.pipes == 0 {
+        if budget.pipes == 0 && budget.lines == BURST && budget.dropped == 0 {
             self.budgets.remove(&pipe.service);
         }
+    }
+
+    /// What was left out and is not told yet, by service.
+    pub(super) fn take_dropped(&mut self) -> Vec<(ServiceId, u64)> {
+        let budgets = self.budgets.iter_mut();
+        budgets
+            .filter(|(_, budget)| budget.dropped > 0)
+            .map(|(service, budget)| (*service, std::mem::take(&mut budget.dropped)))
+            .collect()
     }
 
     pub(super) fn descriptor(&self, number: u32) -> Option<BorrowedFd<'_>> {
@@ -129,7 +143,7 @@ impl Pipes {
         let mut buffer = [0; 8192];
         for _ in 0..TURN / buffer.len() {
             match nix::unistd::read(&pipe.fd, &mut buffer) {
-                Ok(0) => return Some(self.close(number, batch)),
+                Ok(0) => return Some(self.close(number, batch, now)),
                 Ok(length) => {
                     pipe.partial.extend_from_slice(&buffer[..length]);
                     take_lines(&mut pipe.partial, |line| {
@@ -138,13 +152,13 @@ impl Pipes {
                 }
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(nix::errno::Errno::EAGAIN) => break,
-                Err(_) => return Some(self.close(number, batch)),
+                Err(_) => return Some(self.close(number, batch, now)),
             }
         }
         Some(batch)
     }
 
-    fn close(&mut self, number: u32, mut batch: Batch) -> Batch {
+    fn close(&mut self, number: u32, mut batch: Batch, now: Instant) -> Batch {
         let Some(pipe) = self.all.get(&number) else {
             return batch;
         };
@@ -152,10 +166,7 @@ impl Pipes {
             if !pipe.partial.is_empty() {
                 budget.spend(&pipe.partial, &mut batch.output);
             }
-            if budget.dropped > 0 {
-                let dropped = std::mem::take(&mut budget.dropped);
-                batch.output.push(Output::Dropped(dropped));
-            }
+            budget.tell_dropped(now, &mut batch.output);
         }
         self.forget(number);
         batch
@@ -171,6 +182,7 @@ impl Default for Budget {
             lines: BURST,
             since,
             dropped: 0,
+            told: None,
         }
     }
 }
@@ -185,6 +197,15 @@ impl Budget {
             if self.lines == BURST {
                 self.since = now;
             }
+        }
+    }
+
+    /// Tells how many were left out, once a second at most; the next to tell has the rest.
+    fn tell_dropped(&mut self, now: Instant, output: &mut Vec<Output>) {
+        let was_told = self.told.is_some_and(|told| now < told + TELL);
+        if self.dropped > 0 && !was_told {
+            self.told = Some(now);
+            output.push(Output::Dropped(std::mem::take(&mut self.dropped)));
         }
     }
 
@@ -253,6 +274,22 @@ mod tests {
             [1024, 1024]
         );
         assert_eq!(rest.len(), 52);
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_once_a_second() {
+        let start = Instant::now();
+        let mut budget = Budget {
+            lines: 0,
+            since: start,
+            ..Budget::default()
+        };
+        let mut output = Vec::new();
+        for after in [0, 10, 999, 1000] {
+            budget.spend(b"a", &mut output);
+            budget.tell_dropped(start + Duration::from_millis(after), &mut output);
+        }
+        assert_eq!(output, [Output::Dropped(1), Output::Dropped(3)]);
     }
 
     #[test]

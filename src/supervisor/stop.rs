@@ -175,6 +175,7 @@ impl Supervisor {
         self.close_control();
         self.dismiss_worker();
         self.close_all_accounts();
+        self.tell_dropped_lines();
         self.log.tell_left_out();
         if self.phase == Phase::Over {
             let mut totals: Vec<_> = self

@@ -176,13 +176,13 @@ fn a_log_daemon_may_want_a_stream() {
     let log = Log::follow(stream.try_clone().unwrap());
     let text = |line: &Line| without_head(&line.0).map(|text| Line(text.into()));
     let of_chatty = |event| move |line: &Line| text(line).is_some_and(|it| it.is(event, "chatty"));
-    chatty.ask(500);
+    chatty.ask(200);
     log.wait_for(of_chatty("end"));
-    assert_eq!(log.count(of_chatty("stderr")), 500);
+    assert_eq!(log.count(of_chatty("stderr")), 200);
     assert!(log.lines().iter().all(|line| text(line).is_some()));
     stream.shutdown(Shutdown::Both).unwrap();
     drop(stream);
-    chatty.ask(500);
+    chatty.ask(200);
     let stream = accept(&listener);
     let log = Log::follow(stream);
     log.wait_for(of_chatty("end"));
