@@ -11,6 +11,7 @@ mod architecture;
 mod bad_tables;
 mod children;
 mod connections;
+mod control;
 mod edit;
 mod edit_files;
 mod hanging_exec;

@@ -44,8 +44,15 @@ pub(super) struct Draining {
     pub(super) deadline: Instant,
 }
 
+/// A service that the worker has not let go of yet.
+#[derive(Debug)]
+pub(super) struct Pausing {
+    service: ServiceId,
+    did: Did,
+}
+
 /// The last line of an answer to an action.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Did {
     done: bool,
     /// In words.
@@ -132,7 +139,22 @@ impl Supervisor {
         });
         did.until = until.map(unix);
         self.tell_action(caller.who, Some(name), &did.did);
-        caller.finish(&did, now);
+        caller.task = Task::Pause(Pausing { service: id, did });
+    }
+
+    /// Says that a service is paused, when the worker has let go of it. False before that.
+    pub(super) fn go_on_pausing(&mut self, caller: &mut Connection) -> bool {
+        let Task::Pause(pausing) = &caller.task else {
+            return false;
+        };
+        let mut all = self.listeners.iter();
+        if all.any(|(_, it)| it.service == pausing.service && it.state == State::Leaving) {
+            return false;
+        }
+        if let Task::Pause(pausing) = std::mem::replace(&mut caller.task, Task::Idle) {
+            caller.finish(&pausing.did, Instant::now());
+        }
+        true
     }
 
     fn pause(&mut self, id: ServiceId, until: Option<Instant>) {

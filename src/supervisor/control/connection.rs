@@ -56,6 +56,23 @@ pub(super) enum Received {
     End,
 }
 
+/// Who makes way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// It has asked for nothing and is owed nothing.
+    Idle,
+    /// It takes nothing, and may only look.
+    StuckViewer,
+    /// It may only look.
+    Viewer,
+    /// It takes nothing.
+    StuckActor,
+    /// It is being told something that it can ask for again.
+    Looker,
+    /// It follows events.
+    Follower,
+}
+
 /// What has become of the output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
@@ -168,10 +185,26 @@ impl Connection {
         self.output.len() - self.sent >= PLENTY
     }
 
-    /// Whether it has asked for nothing and is owed nothing, and since when.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = matches!(self.task, Task::Idle) && self.output.is_empty();
-        is_idle.then_some(self.touched)
+    /// Whether it has not taken all yet.
+    pub(super) fn is_owed(&self) -> bool {
+        self.sent < self.output.len()
+    }
+
+    /// How soon it makes way for another, and for how long it has done nothing: idle ones first, then
+    /// those who may only look, and who take nothing before the others. `None` for those for whom
+    /// something is being done.
+    pub(super) fn rank(&self) -> Option<(Rank, Instant)> {
+        let is_stuck = self.is_owed();
+        let rank = match &self.task {
+            Task::Idle if self.output.is_empty() => Rank::Idle,
+            _ if is_stuck && !self.who.may_act => Rank::StuckViewer,
+            _ if !self.who.may_act => Rank::Viewer,
+            _ if is_stuck => Rank::StuckActor,
+            Task::Status { .. } | Task::List(_) => Rank::Looker,
+            Task::Events { .. } => Rank::Follower,
+            _ => return None,
+        };
+        Some((rank, self.touched))
     }
 
     /// When it will have been silent, or taken nothing, for too long. Whoever waits for us has time.

@@ -34,7 +34,7 @@ use crate::sys::poll::{Interest, Ready};
 use crate::sys::{Errno, fd, socket as sockets, user};
 use crate::table::Service;
 use budget::Budget;
-use connection::{Connection, Identity, Received, Sent};
+use connection::{Connection, Identity, Rank, Received, Sent};
 use kept::Kept;
 use recent::Recent;
 use socket::{Made, Trouble};
@@ -238,24 +238,22 @@ impl Supervisor {
         self.observe(&Event::CallersRefused { uid, pid, callers });
     }
 
-    /// Ends the caller that has kept silent for the longest time; for one that may act, if need be,
-    /// one that may only look.
+    /// Ends the caller that can best be missed. Those who may only look cannot drive away others but
+    /// such as do nothing.
     fn make_way(&mut self, who: Identity) -> bool {
-        let callers = &self.control.callers;
-        let idle = callers
-            .iter()
-            .filter_map(|(number, caller)| Some((caller.idle_since()?, *number)))
-            .min();
-        let viewer = || {
-            let mut viewers = callers.iter().filter(|(_, caller)| !caller.who.may_act);
-            let viewer = viewers.next().map(|(number, _)| *number);
-            viewer.filter(|_| who.may_act)
+        let most = match who.may_act {
+            true => Rank::Follower,
+            false => Rank::StuckViewer,
         };
-        let Some(number) = idle.map(|(_, number)| number).or_else(viewer) else {
+        let all = self.control.callers.iter();
+        let ranked = all.filter_map(|(number, caller)| Some((caller.rank()?, *number)));
+        let Some(((rank, _), number)) = ranked.min() else {
             return false;
         };
-        self.drop_caller(number);
-        true
+        if rank <= most {
+            self.drop_caller(number);
+        }
+        rank <= most
     }
 
     fn drop_caller(&mut self, number: u32) {
@@ -310,8 +308,9 @@ impl Supervisor {
         self.control.callers.insert(caller.number, caller);
     }
 
-    /// False when the caller is over.
+    /// False when the caller is over. One request a turn: others have asked too.
     fn advance(&mut self, caller: &mut Connection) -> bool {
+        let mut has_asked = false;
         loop {
             match caller.flush(Instant::now()) {
                 Sent::Gone => return false,
@@ -322,9 +321,10 @@ impl Supervisor {
                 return true;
             }
             if matches!(caller.task, task::Task::Idle) {
-                if caller.idle_since().is_none() {
+                if caller.is_owed() || has_asked {
                     return true;
                 }
+                has_asked = true;
                 match caller.receive() {
                     Received::Line(line) => self.begin_answer(caller, &line),
                     Received::Later => return true,
@@ -374,12 +374,10 @@ impl Supervisor {
         for number in late.map(|(number, _)| *number).collect::<Vec<_>>() {
             self.drop_caller(number);
         }
-        let next = self
-            .control
-            .callers
-            .values()
-            .filter_map(Connection::next_look);
-        if let Some(next) = next.min() {
+        // Whose time is over now is answered at the end of this turn.
+        let callers = self.control.callers.values();
+        let next = callers.filter_map(Connection::next_look);
+        if let Some(next) = next.filter(|at| *at > now).min() {
             self.timers.set_earlier(next, Timer::Callers);
         }
     }

@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 
 /// Events that are kept when nobody follows, and when somebody does: more than one turn makes.
 const EVENTS: (usize, usize) = (1000, 16 * 1024);
-/// Bytes that they may take.
-const BYTES: usize = 6 * 1024 * 1024;
+/// Bytes that they may take, likewise.
+const BYTES: (usize, usize) = (512 * 1024, 8 * 1024 * 1024);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -58,11 +58,16 @@ impl Recent {
     pub(super) fn add(&mut self, kept: Kept) {
         self.bytes += kept.size();
         self.kept.push_back(kept);
-        let most = match self.followers.is_empty() {
-            true => EVENTS.0,
-            false => EVENTS.1,
+        self.fit();
+    }
+
+    /// Forgets as many of the oldest as must make way.
+    fn fit(&mut self) {
+        let (events, bytes) = match self.followers.is_empty() {
+            true => (EVENTS.0, BYTES.0),
+            false => (EVENTS.1, BYTES.1),
         };
-        while self.kept.len() > most || self.bytes > BYTES {
+        while self.kept.len() > events || self.bytes > bytes {
             self.forget_oldest();
         }
     }
@@ -103,9 +108,7 @@ impl Recent {
     /// It is to be told no more.
     pub(super) fn leave(&mut self, who: u32) {
         if self.followers.remove(&who).is_some() && self.followers.is_empty() {
-            while self.kept.len() > EVENTS.0 {
-                self.forget_oldest();
-            }
+            self.fit();
             self.kept.shrink_to(EVENTS.0);
         }
     }
@@ -213,10 +216,11 @@ mod tests {
         recent.follow(1, false, vec![]);
         let all = told(&mut recent, 1);
         assert_eq!((all.len(), all[999].as_str()), (EVENTS.0 + 1, "b"));
-        let large = "x".repeat(BYTES / 10);
+        let large = "x".repeat(BYTES.0 / 10);
+        recent.leave(1);
         for _ in 0..20 {
             recent.add(kept(&large));
         }
-        assert!(recent.bytes <= BYTES && recent.kept.len() < 20);
+        assert!(recent.bytes <= BYTES.0 && recent.kept.len() < 20);
     }
 }

@@ -4,7 +4,7 @@
 //! then each is told as it is when its turn comes, and whoever has gone by then is left out.
 
 use super::super::Supervisor;
-use super::actions::{Draining, Killing};
+use super::actions::{Draining, Killing, Pausing};
 use super::bans::{self, Obeying};
 use super::connection::Connection;
 use super::explain::Explaining;
@@ -52,6 +52,8 @@ pub(super) enum Task {
     Reload(Waiting),
     /// It is, or was refused.
     Telling(Telling),
+    /// `pause`: the worker still has a listener.
+    Pause(Pausing),
     /// `drain`: the service that is not empty yet.
     Drain(Draining),
 }
@@ -71,7 +73,7 @@ impl Task {
         match self {
             Task::Idle | Task::Status { .. } | Task::List(_) => false,
             Task::Kill(_) | Task::Telling(_) | Task::Bans(_) => false,
-            Task::Obey(_) | Task::Explain(_) => true,
+            Task::Obey(_) | Task::Explain(_) | Task::Pause(_) => true,
             Task::Reload(_) | Task::Drain(_) | Task::Events { .. } => true,
         }
     }
@@ -124,6 +126,8 @@ impl Supervisor {
                 "members of the group may look, only root and the server's own user may act";
             return caller.fail(error, NOT_PERMITTED, now);
         }
+        // Nothing has told us of programs that run since a moment ago.
+        self.settle_launches();
         if let Err(name) = self.begin_task(caller, request) {
             caller.fail(format!("there is no service {name}"), NO_SUCH, now);
         }
@@ -232,6 +236,7 @@ impl Supervisor {
                 return self.reloaded(caller, waiting);
             }
             Task::Telling(_) => self.go_on_telling(caller),
+            Task::Pause(_) => return self.go_on_pausing(caller),
             Task::Drain(draining) => match self.drained(draining) {
                 Some(outcome) => self.end_draining(caller, outcome),
                 None => return false,

@@ -1,0 +1,177 @@
+//! The commands as a person or a script meets them.
+
+use super::*;
+
+/// `oxinetd` with these words for this server.
+fn command(server: &Server, words: &[&str]) -> Ran {
+    let control = server.directory().join("control");
+    run(oxinetd(words).args(["--control", &control]))
+}
+
+#[track_caller]
+fn said(server: &Server, words: &[&str]) -> String {
+    let ran = command(server, words);
+    assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.stderr);
+    ran.stdout
+}
+
+#[test]
+fn status_is_a_table_and_json() {
+    let server = server()
+        .service("cat", CAT)
+        .service("off", &format!("{CAT}\nenabled = false"))
+        .start();
+    let client = server.connect("cat");
+    client.send("x").expect("x");
+    let address = server.address("cat", "");
+    let table = said(&server, &["status"]);
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = table.lines().map(words).collect();
+    assert_eq!(
+        lines[0],
+        words("SERVICE STATE LIVE QUEUED ACCEPTED REFUSED FAILED ADDRESSES")
+    );
+    assert_eq!(
+        lines[1],
+        words(&format!("cat listening 1/128 0 1 0 0 {address}"))
+    );
+    assert_eq!(lines[2][..3], words("off disabled 0/128"));
+    assert_eq!(lines[3], words("2 services 1 0 1 0 0"));
+    assert!(!table.contains('\x1b'), "a pipe has no colours");
+    let one = said(&server, &["status", "cat"]);
+    assert!(
+        one.starts_with("cat\n  state         listening, since "),
+        "{one}"
+    );
+    assert!(one.contains("  accepted      1: 1 launched\n"), "{one}");
+    let json: Value = serde_json::from_str(&said(&server, &["status", "--json"])).unwrap();
+    assert_eq!(json["services"][0]["live"], 1);
+    assert_eq!(json["server"]["pid"], server.pid());
+    let list = said(&server, &["list"]);
+    assert_eq!(list.lines().count(), 2, "{list}");
+    let json: Value = serde_json::from_str(&said(&server, &["list", "--json"])).unwrap();
+    assert_eq!(json["sessions"][0]["service"], "cat");
+    drop(client);
+    server.stop();
+}
+
+#[test]
+fn exit_statuses_tell_scripts_what_is_the_matter() {
+    let server = server().service("finger", CAT).start();
+    let code = |words: &[&str]| command(&server, words).code;
+    assert_eq!(code(&["status", "finger"]), Some(0));
+    let ran = command(&server, &["pause", "figner"]);
+    assert_eq!(ran.code, Some(66));
+    assert_eq!(
+        ran.stderr,
+        "oxinetd: there is no service figner; did you mean finger?\n"
+    );
+    assert_eq!(code(&["kill"]), Some(64));
+    assert_eq!(code(&["kill", "--from", "nowhere"]), Some(64));
+    assert_eq!(code(&["kill", "99"]), Some(66));
+    assert_eq!(code(&["reload"]), Some(0));
+    server.write_table("[service.finger]\n");
+    assert_eq!(code(&["reload"]), Some(78));
+    let nobody = run(&mut oxinetd(&[
+        "status",
+        "--control",
+        "/nonexistent/control",
+    ]));
+    assert_eq!(nobody.code, Some(69));
+    assert!(
+        nobody.stderr.contains("/nonexistent/control"),
+        "{}",
+        nobody.stderr
+    );
+    let nobody = run(&mut oxinetd(&[
+        "health",
+        "--control",
+        "/nonexistent/control",
+    ]));
+    assert_eq!(nobody.code, Some(2));
+    assert!(nobody.stdout.starts_with("down: "), "{}", nobody.stdout);
+    server.stop();
+}
+
+#[test]
+fn health_is_a_line_and_a_number() {
+    let server = server().service("a", CAT).service("b", CAT).start();
+    let health = || {
+        let ran = command(&server, &["health"]);
+        (ran.code, ran.stdout)
+    };
+    assert_eq!(health(), (Some(0), "ok: 2 services\n".into()));
+    said(&server, &["pause", "b"]);
+    assert_eq!(health(), (Some(1), "degraded: b paused\n".into()));
+    said(&server, &["resume", "b"]);
+    assert_eq!(health().0, Some(0));
+    server.stop();
+}
+
+#[test]
+fn commands_find_the_server_by_the_environment() {
+    let server = server().service("a", CAT).start();
+    let control = server.directory().join("control");
+    let ran = run(oxinetd(&["status"]).env("OXINETD_CONTROL", control));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    server.stop();
+}
+
+/// As strict as the format: one family after the other, each sample with the family's name, no label
+/// or number that cannot be read, counters that agree with status.
+#[test]
+fn metrics_are_open_metrics() {
+    let server = server()
+        .service("cat", CAT)
+        .service("bad", "command = [\"/nonexistent\"]")
+        .start();
+    server
+        .connect("cat")
+        .send("x")
+        .expect("x")
+        .half_close()
+        .expect_end();
+    server.connect("bad").expect_end();
+    server.wait_end("cat");
+    server
+        .log()
+        .wait_for(|line| line.0.starts_with("cannot start bad"));
+    let text = said(&server, &["metrics"]);
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.pop(), Some("# EOF"));
+    let mut families = std::collections::HashSet::new();
+    let mut family = "";
+    for line in &lines {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            family = rest.split(' ').next().unwrap();
+            assert!(families.insert(family), "{family} twice");
+        } else if !line.starts_with("# ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let ends = ["", "_total", "_bucket", "_count", "_sum"];
+            let bare = name.split('{').next().unwrap();
+            assert!(
+                ends.iter().any(|end| bare == format!("{family}{end}")),
+                "{line} in {family}"
+            );
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    for sample in [
+        r#"oxinetd_launched_total{service="cat"} 1"#,
+        r#"oxinetd_failed_total{service="bad",stage="exec"} 1"#,
+        r#"oxinetd_launch_seconds_count{service="cat"} 1"#,
+        r#"oxinetd_session_seconds_count{service="cat"} 1"#,
+    ] {
+        assert!(lines.contains(&sample), "{sample} is not in\n{text}");
+    }
+    // The program was running long before a second was over, whenever we learnt of it.
+    let soon = lines
+        .iter()
+        .find(|it| it.contains(r#"cat",le="0.5"}"#) && it.contains("launch"));
+    assert!(soon.unwrap().ends_with(" 1"), "{soon:?}");
+    server.stop();
+}

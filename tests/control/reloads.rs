@@ -1,0 +1,147 @@
+//! `reload`: the caller is told what has come of it.
+
+use super::*;
+
+const TABLE: &str = r#"
+[service.a]
+listen = "127.0.0.1:0"
+command = ["/bin/cat"]
+[service.b]
+listen = "127.0.0.1:0"
+command = ["/bin/cat"]
+deny = ["10.0.0.0/8"]
+"#;
+
+/// With `b` changed, `c` instead of `a`, and an address that is not ours.
+const OTHER: &str = r#"
+[service.c]
+listen = "192.0.2.1:9"
+command = ["/bin/cat"]
+[service.b]
+listen = "127.0.0.1:0"
+command = ["/bin/cat"]
+deny = ["11.0.0.0/8"]
+"#;
+
+fn reload(server: &Server, dry_run: bool) -> Vec<Value> {
+    server.ask(&format!(r#"{{"do":"reload","dry_run":{dry_run}}}"#))
+}
+
+/// The lines of this kind of change.
+fn changes(lines: &[Value], change: &str) -> Vec<String> {
+    let such = lines.iter().filter(|it| it["change"] == change);
+    such.map(|it| it["service"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_caller_is_told_what_has_changed() {
+    let server = server().table(TABLE).start();
+    let same = last(reload(&server, false));
+    assert_eq!((&same["kept"], &same["changed"]), (&json!(2), &json!(0)));
+    // The same services in another order have other indices, and are the same.
+    let (a, b) = TABLE.split_at(TABLE.find("[service.b]").unwrap());
+    server.write_table(&format!("{b}\n{a}"));
+    assert_eq!(last(reload(&server, false))["kept"], 2);
+
+    server.write_table(OTHER);
+    for dry_run in [true, false] {
+        let lines = reload(&server, dry_run);
+        assert_eq!(changes(&lines, "added"), ["c"]);
+        assert_eq!(changes(&lines, "changed"), ["b"]);
+        assert_eq!(changes(&lines, "removed"), ["a"]);
+        let unbound = lines.iter().find(|it| it["not_bound"].is_string());
+        assert_eq!(unbound.is_some(), !dry_run);
+        assert_eq!(lines.last().unwrap()["dry_run"], dry_run);
+        let is_there = |name: &str| {
+            server
+                .status()
+                .services()
+                .iter()
+                .any(|it| it["name"] == name)
+        };
+        assert_eq!((is_there("a"), is_there("c")), (dry_run, !dry_run));
+    }
+    server.stop();
+}
+
+#[test]
+fn a_caller_is_told_every_mistake_and_nothing_changes() {
+    let server = server().table(TABLE).start();
+    server.write_table(&TABLE.replace("command", "comand"));
+    for dry_run in [true, false] {
+        let lines = reload(&server, dry_run);
+        let mistakes = lines.iter().filter(|it| it["mistake"].is_string()).count();
+        assert!(mistakes >= 2, "{lines:?}");
+        assert_eq!(lines.last().unwrap()["exit"], 78);
+    }
+    let refused = |line: &Line| line.0.starts_with("reload refused");
+    server.log().wait_for(refused);
+    assert_eq!(
+        server.log().count(refused),
+        1,
+        "a dry run is nobody's reload"
+    );
+    server
+        .connect("a")
+        .send("x")
+        .expect("x")
+        .half_close()
+        .expect_end();
+    server.stop();
+}
+
+/// Everybody is answered by a load that began after the question.
+#[test]
+fn many_may_ask_at_once() {
+    let server = server().table(TABLE).start();
+    let mut load = Load::new();
+    for dry_run in [false, true, false] {
+        let path = server.directory().join("control");
+        load.client(move || {
+            let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            let request = format!(r#"{{"do":"reload","dry_run":{dry_run}}}"#);
+            let lines = ask(&mut std::io::BufReader::new(stream), &request);
+            assert_eq!(lines.last().unwrap()["done"], true, "{lines:?}");
+        });
+    }
+    let hang_up = || server.signal(Signal::SIGHUP);
+    for n in 0..10 {
+        hang_up();
+        load.more(3);
+        let address = format!("10.{n}.0.0/16");
+        server.write_table(&TABLE.replace("10.0.0.0/8", &address));
+        hang_up();
+        load.more(3);
+    }
+    load.stop();
+    server.write_table(OTHER);
+    hang_up();
+    let lines = reload(&server, false);
+    // It may have been put in force by the signal, and then it is the same.
+    assert_eq!(lines.last().unwrap()["not_bound"], 1, "{lines:?}");
+    assert_eq!(state(&server, "c"), "not_bound");
+    server.stop();
+}
+
+/// The worker has to let go of an address before it is free.
+#[test]
+fn what_the_worker_lets_go_of_is_not_told_as_missing() {
+    let port = free_port();
+    let with = |name: &str, ip: &str, body: &str| {
+        format!("[service.{name}]\nlisten = \"{ip}:{port}\"\n{body}\n")
+    };
+    let server = server().table(&with("e", "0.0.0.0", ECHO)).start();
+    server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    server.write_table(&with("f", "127.0.0.1", CAT));
+    let lines = reload(&server, false);
+    assert_eq!(lines.last().unwrap()["not_bound"], 0, "{lines:?}");
+    Client::connect(&format!("127.0.0.1:{port}"))
+        .send("x")
+        .expect("x")
+        .half_close()
+        .expect_end();
+    server.stop();
+}
