@@ -148,12 +148,12 @@ impl Grid {
         (rank > 0).then_some(place)
     }
 
-    /// Narrows the widest of those that may be cut, until all fit.
+    /// Narrows those that may be cut until all fit: the most dispensable first, then the widest.
     fn shrink(&self, widths: &mut [usize], room: usize) {
         while total(widths.iter().copied()) > room {
             let all = self.columns.iter().zip(widths.iter_mut());
             let wide = all.filter(|(column, width)| column.least.is_some_and(|it| it < **width));
-            match wide.max_by_key(|(_, width)| **width) {
+            match wide.max_by_key(|(column, width)| (column.dispensable, **width)) {
                 Some((_, width)) => *width -= 1,
                 None => return,
             }
@@ -246,7 +246,7 @@ longest  100
     }
 
     #[test]
-    fn a_narrow_terminal_cuts_the_widest_first_and_then_leaves_out() {
+    fn a_narrow_terminal_cuts_what_matters_least_and_then_leaves_it_out() {
         let expected = "\
 NAME       N  WHERE
 a          1  127.0…

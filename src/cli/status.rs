@@ -85,7 +85,7 @@ const COLUMNS: [Column; 8] = [
     column("ACCEPTED", true, None, 3),
     column("REFUSED", true, None, 0),
     column("FAILED", true, None, 0),
-    column("ADDRESSES", false, Some(11), 4),
+    column("ADDRESSES", false, Some(8), 4),
 ];
 
 fn table(services: &[ServiceStatus], screen: Screen) -> String {
