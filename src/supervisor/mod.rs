@@ -112,8 +112,12 @@ impl Supervisor {
                 self.on_ready(ready);
             }
             let now = Instant::now();
-            while let Some(timer) = self.timers.due(now) {
-                self.on_timer(timer, now);
+            // Not for as long as there are some: one that is set anew would keep us from all else.
+            for _ in 0..TURN {
+                match self.timers.due(now) {
+                    Some(timer) => self.on_timer(timer, now),
+                    None => break,
+                }
             }
             self.answer_those_who_wait();
         }
