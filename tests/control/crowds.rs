@@ -55,7 +55,7 @@ fn status_of_three_thousand_sessions_is_quick_and_delays_nobody() {
     assert_eq!(lines.len(), SESSIONS + 1);
 
     let ask = || _ = server.connect("hello").expect("hello\n");
-    let before = median(21, || ask());
+    let before = median(21, ask);
     let mut load = Load::new();
     for request in [r#"{"do":"list"}"#, r#"{"do":"status"}"#] {
         let path = server.directory().join("control");
@@ -65,7 +65,7 @@ fn status_of_three_thousand_sessions_is_quick_and_delays_nobody() {
         });
     }
     load.more(20);
-    let meanwhile = median(21, || ask());
+    let meanwhile = median(21, ask);
     load.stop();
     let limit = (before * 10).max(Duration::from_millis(50));
     assert!(
