@@ -206,6 +206,7 @@ fn sessions_are_killed_by_id_by_service_and_by_source() {
     let id = server.wait_start("a").field("id").unwrap().to_owned();
     assert_eq!(kill(json!({"id": id}), "TERM")["count"], 1);
     one.expect_end();
+    server.wait_end("a");
     two.send("y").expect("y");
     assert_eq!(kill(json!({"service": "a"}), "KILL")["count"], 1);
     two.expect_end();
