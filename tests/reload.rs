@@ -146,6 +146,27 @@ fn check_swaps(tables: &[String; 2], ports: [u16; 2], answers: [&'static str; 2]
 }
 
 #[test]
+fn a_builtin_that_is_renamed_under_load_costs_no_session() {
+    let port = free_port();
+    let table = |name: &str| {
+        let other = "[service.other]\nlisten = \"127.0.0.1:0\"\nbuiltin = \"echo\"\n";
+        format!("{other}[service.{name}]\nlisten = {port}\nbuiltin = \"echo\"\n")
+    };
+    let server = server().table(&table("a")).start();
+    let session = server.connect("other");
+    let mut load = Load::new();
+    (0..4).for_each(|_| keep_asking(&mut load, port, ["hi"; 2]));
+    for turn in 0..20 {
+        server.reload_with(&table(["b", "a"][turn % 2]));
+        load.more(5);
+        session.send("x").expect("x");
+    }
+    load.stop();
+    session.half_close().expect_end();
+    stop(server);
+}
+
+#[test]
 fn a_service_becomes_builtin_and_a_program_again_without_loss() {
     let port = free_port();
     let body = |what: &str| format!("[service.a]\nlisten = {port}\n{what}\n");

@@ -131,6 +131,31 @@ fn killed_it_is_back_within_a_second_and_its_sessions_have_ended() {
 }
 
 #[test]
+fn a_service_that_goes_while_there_is_no_worker_is_gone() {
+    let server = echo("\"127.0.0.1:0\"")
+        .service("goes", "listen = \"127.0.0.1:0\"\nbuiltin = \"echo\"")
+        .start();
+    let (table, address) = (server.table(), server.address("goes", ""));
+    let rest = table.split("[service.goes]").next().unwrap().to_owned();
+    // The rest before a new worker grows.
+    for n in 1..=4 {
+        let client = server.connect("echo");
+        client.send("a").expect("a").half_close().expect_end();
+        signal(worker_of(&server, n), Signal::SIGKILL);
+        server
+            .log()
+            .wait_for_many(n, |line| line.0.contains("ended: signal:KILL"));
+    }
+    server.reload_with(&rest);
+    let client = server.connect("echo");
+    client.send("a").expect("a");
+    assert!(Client::try_connect(&address).is_err());
+    client.send("b").expect("b").half_close().expect_end();
+    server.settle();
+    server.stop();
+}
+
+#[test]
 fn nothing_outlives_a_supervisor_that_was_killed() {
     let ports = [free_port(), free_port()];
     let server = echo(&format!("[{}, \"udp:{}\"]", ports[0], ports[0]))

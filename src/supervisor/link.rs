@@ -73,6 +73,8 @@ struct Tie {
     /// The admission keys that it knows.
     policies: HashMap<ServiceId, Rc<Policy>>,
     waits_for_room: bool,
+    /// It has said what cannot be: nothing more that it says counts.
+    lies: bool,
     sessions: HashMap<u32, (ServiceId, Peer, Instant)>,
 }
 
@@ -186,6 +188,7 @@ impl Supervisor {
             return;
         };
         listener.state = State::Served;
+        listener.served_for = Some(listener.service);
         self.link.given.insert(id, builtin);
         let order = Order::Listen {
             service: listener.service,
@@ -237,13 +240,12 @@ impl Supervisor {
             return;
         };
         self.link.given.remove(&id);
+        listener.state = State::Leaving;
         if self.link.tie.is_some() {
-            listener.state = State::Leaving;
             self.timers.set(Instant::now() + LEAVE, Timer::Leaving(id));
             self.order(Order::Unlisten { listener: id }, Attachment::Nothing);
         } else {
-            listener.state = State::Resting;
-            self.activate(id);
+            self.come_back(id);
         }
     }
 
@@ -264,13 +266,15 @@ impl Supervisor {
             return;
         }
         listener.state = State::Resting;
+        let before = listener.served_for.take();
         if listener.unwanted {
-            let service = listener.service;
             self.close(id);
             self.bind_missing();
-            self.forget_if_over(service);
         } else {
             self.activate(id);
+        }
+        if let Some(service) = before {
+            self.forget_if_over(service);
         }
     }
 
@@ -368,6 +372,7 @@ impl Supervisor {
             outgoing: VecDeque::new(),
             policies: HashMap::new(),
             waits_for_room: false,
+            lies: false,
             sessions: HashMap::new(),
         });
         self.observe(&Event::WorkerStarted { pid: spawned.pid });
@@ -415,7 +420,9 @@ impl Supervisor {
     fn read_reports(&mut self, messages: usize) {
         let mut buffer = [0; BATCH * LENGTH];
         for _ in 0..messages {
-            let Some(tie) = &self.link.tie else { return };
+            let Some(tie) = self.link.tie.as_ref().filter(|tie| !tie.lies) else {
+                return;
+            };
             let length = match socket::receive_record(tie.socket.as_fd(), &mut buffer) {
                 Ok((length, _)) if length > 0 => length,
                 Err(Errno::EINTR) => continue,
@@ -435,7 +442,7 @@ impl Supervisor {
     }
 
     fn on_report(&mut self, report: Report) {
-        let Some(tie) = &mut self.link.tie else {
+        let Some(tie) = self.link.tie.as_mut().filter(|tie| !tie.lies) else {
             return;
         };
         let worker = self.link.incarnation;
@@ -561,6 +568,9 @@ impl Supervisor {
     fn end_lying_worker(&mut self) {
         let text = "the worker sent a report that makes no sense, and is ended";
         self.observe(&Event::Warning { text });
+        if let Some(tie) = &mut self.link.tie {
+            tie.lies = true;
+        }
         self.end_worker();
     }
 

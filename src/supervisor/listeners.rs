@@ -49,6 +49,9 @@ pub(super) struct Listener {
     socket: Option<OwnedFd>,
     /// Whether its flags are those that a `wait` program is given.
     pub(super) blocks: bool,
+    /// Whose clients the worker takes there, until it has let go of it: that may be another service
+    /// than the table says by now.
+    pub(super) served_for: Option<ServiceId>,
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
@@ -69,6 +72,7 @@ impl Listener {
             bound,
             socket: None,
             blocks: false,
+            served_for: None,
             unwanted: false,
             file: None,
             retry: RETRY.0,

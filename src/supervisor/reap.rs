@@ -209,7 +209,7 @@ impl Supervisor {
         if self
             .listeners
             .iter()
-            .any(|(_, listener)| listener.unwanted && listener.service == service)
+            .any(|(_, listener)| listener.served_for == Some(service))
         {
             return;
         }

@@ -372,11 +372,11 @@ impl Supervisor {
     /// Closes a listener that the table no longer names. One that the worker has stays until the
     /// worker has let go of it: until then the address is taken, and clients may still be accepted.
     pub(super) fn close(&mut self, id: ListenerId) {
-        if self
-            .listeners
-            .get(id)
-            .is_some_and(|listener| listener.state == State::Served)
-        {
+        let listener = self.listeners.get_mut(id);
+        let served = listener.filter(|listener| listener.state == State::Served);
+        if let Some(listener) = served {
+            // Before it may come back at once, so that it is not given away again.
+            listener.unwanted = true;
             self.take_back(id);
         }
         if let Some(listener) = self
