@@ -1,6 +1,7 @@
 //! Who gets in: lists, limits, shares, rates, hours; and what those are told that do not.
 
 mod floods;
+mod turns;
 
 use crate::harness::*;
 

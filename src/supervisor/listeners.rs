@@ -52,6 +52,8 @@ pub(super) struct Listener {
     /// Whose clients the worker takes there, until it has let go of it: that may be another service
     /// than the table says by now.
     pub(super) served_for: Option<ServiceId>,
+    /// How many connections there had been when it took one last: listeners take turns.
+    pub(super) took: u64,
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
@@ -73,6 +75,7 @@ impl Listener {
             socket: None,
             blocks: false,
             served_for: None,
+            took: 0,
             unwanted: false,
             file: None,
             retry: RETRY.0,

@@ -189,10 +189,11 @@ impl Supervisor {
             self.wake_all();
         }
         if made_room {
-            self.wake_service(session.service);
+            // The room may be for all: this service has had its turn.
             if !self.admission.is_full() {
                 self.wake_all();
             }
+            self.wake_service(session.service);
         }
         self.forget_if_over(session.service);
     }

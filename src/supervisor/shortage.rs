@@ -103,9 +103,8 @@ impl Supervisor {
 
     /// Wakes every listener that rests for a reason that concerned all services.
     pub(super) fn wake_all(&mut self) {
-        for listener in std::mem::take(&mut self.shortage.listeners) {
-            self.wake_listener(listener);
-        }
+        let listeners = std::mem::take(&mut self.shortage.listeners);
+        self.wake_in_turn(listeners);
     }
 
     /// A while has passed since things got better: says so if they still are.

@@ -108,9 +108,10 @@ impl Supervisor {
 
     fn take(&mut self, id: ListenerId, service: ServiceId, socket: OwnedFd, peer: Peer) {
         let now = self.moment();
-        let Some(listener) = self.listeners.get(id) else {
+        let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
+        listener.took = self.next_connection;
         if matches!(peer, Peer::Inet(_)) && socket::is_gone(&socket) {
             return self.count_aborted(service);
         }
@@ -311,9 +312,32 @@ impl Supervisor {
             return;
         }
         match self.listeners.get(id).map(|listener| listener.state) {
-            Some(State::Resting) => self.activate(id),
+            Some(State::Resting) => {
+                self.wake_siblings(id);
+                self.activate(id);
+            }
             Some(State::NotBound | State::LeftOut) => self.finish_binding(id),
             _ => {}
+        }
+    }
+
+    /// Others of the same service may wait for the same token, and one of them may come first.
+    fn wake_siblings(&mut self, id: ListenerId) {
+        let service = self.listeners.get(id).map(|listener| listener.service);
+        let Some(entry) = service.and_then(|service| self.services.get(service)) else {
+            return;
+        };
+        if matches!(entry.facts.action, Action::Exec(_)) && !entry.facts.wait {
+            self.wake_in_turn(entry.listeners.clone());
+        }
+    }
+
+    /// Polls listeners again, first those that have taken nothing for the longest time: there may be
+    /// room for one only.
+    pub(super) fn wake_in_turn(&mut self, mut ids: Vec<ListenerId>) {
+        ids.sort_by_cached_key(|id| self.listeners.get(*id).map(|listener| listener.took));
+        for id in ids {
+            self.wake_listener(id);
         }
     }
 
@@ -352,11 +376,7 @@ impl Supervisor {
         match entry.facts.action {
             // Its other listeners may be backing off, and those that only lack room are noted there.
             Action::Exec(_) if entry.facts.wait => self.wake_all(),
-            Action::Exec(_) => entry
-                .listeners
-                .clone()
-                .into_iter()
-                .for_each(|id| self.wake_listener(id)),
+            Action::Exec(_) => self.wake_in_turn(entry.listeners.clone()),
             Action::Builtin(_) => {}
         }
     }

@@ -57,7 +57,7 @@ impl Worker<'_> {
     fn accept_one(&mut self, id: ListenerId) -> Result<(OwnedFd, Peer), Errno> {
         let listener = self.listeners.at(id).ok_or(Errno::EAGAIN)?;
         let accepted = accept(listener.socket.as_fd(), true)?;
-        listener.works();
+        listener.has_accepted(self.now);
         Ok(accepted)
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Listener {
     polled: bool,
     /// The last one; zero since it worked.
     rest: Duration,
+    /// When a client was accepted here last: listeners take turns.
+    accepted: Option<Instant>,
 }
 
 impl Listener {
@@ -41,12 +43,19 @@ impl Listener {
             socket,
             polled: false,
             rest: Duration::ZERO,
+            accepted: None,
         }
     }
 
     /// It works: the next rest is a short one.
     pub(super) fn works(&mut self) {
         self.rest = Duration::ZERO;
+    }
+
+    /// A client was accepted.
+    pub(super) fn has_accepted(&mut self, now: Instant) {
+        self.accepted = Some(now);
+        self.works();
     }
 }
 
@@ -155,18 +164,24 @@ impl Listeners {
 
     /// Polls those again that have rested until now.
     pub(super) fn wake(&mut self, poller: &Poller, now: Instant) {
+        let mut rested = Vec::new();
         while self.next_awake().is_some_and(|until| until <= now) {
-            if let Some(Reverse((_, id))) = self.resting.pop() {
-                self.poll(id, poller, now);
-            }
+            rested.extend(self.resting.pop().map(|Reverse((_, id))| id));
         }
+        self.poll_in_turn(rested, poller, now);
     }
 
-    /// Polls all those again that rest: what they lack may be there now.
+    /// Polls all those again that rest because something was lacking: it may be there now. A rate is
+    /// still used up.
     pub(super) fn relieve(&mut self, poller: &Poller, now: Instant) {
-        for Reverse((_, id)) in std::mem::take(&mut self.resting) {
-            self.poll(id, poller, now);
-        }
+        let resting = std::mem::take(&mut self.resting).into_iter();
+        let (lacking, others): (Vec<_>, Vec<_>) = resting.partition(|Reverse((_, id))| {
+            let listener = self.all.get(id);
+            listener.is_none_or(|listener| !listener.rest.is_zero())
+        });
+        self.resting = others.into();
+        let ids = lacking.into_iter().map(|Reverse((_, id))| id).collect();
+        self.poll_in_turn(ids, poller, now);
     }
 
     /// The service has room: polls again those that wait for it.
@@ -179,7 +194,15 @@ impl Listeners {
             return;
         };
         service.waiting = false;
-        for id in service.listeners.clone() {
+        let ids = service.listeners.clone();
+        self.poll_in_turn(ids, poller, now);
+    }
+
+    /// Polls listeners again, first those that have accepted nobody for the longest time: there may
+    /// be room for one only.
+    fn poll_in_turn(&mut self, mut ids: Vec<ListenerId>, poller: &Poller, now: Instant) {
+        ids.sort_by_cached_key(|id| self.all.get(id).map(|listener| listener.accepted));
+        for id in ids {
             self.poll(id, poller, now);
         }
     }
