@@ -82,6 +82,11 @@ impl Explanation {
         first(&[
             (self.has_used_its_rate(), Refusal::RatePerSource),
             (self.is_over_rate(), Refusal::Rate),
+            // The last of all: the worker makes room for who is refused for nothing else.
+            (
+                arrival == Arrival::Connection && self.server.is_full(),
+                Refusal::ServerFull,
+            ),
         ])
     }
 
@@ -97,11 +102,7 @@ impl Explanation {
                 )
             }
         };
-        first(&[
-            (self.service.is_full(), Refusal::Full),
-            (self.server.is_full(), Refusal::ServerFull),
-            own,
-        ])
+        first(&[(self.service.is_full(), Refusal::Full), own])
     }
 
     fn has_used_its_rate(&self) -> bool {

@@ -66,11 +66,12 @@ impl Slow {
         if live >= limit {
             return Err(Refusal::Full);
         }
-        if self.out.len() as u32 >= self.limit {
-            return Err(Refusal::ServerFull);
-        }
+        let all = match (self.out.len() as u32) < self.limit {
+            true => Ok(()),
+            false => Err(Refusal::ServerFull),
+        };
         let Some(source) = source else {
-            return Ok(());
+            return all;
         };
         let pair = (service, Some(source));
         let own = self.out.iter().filter(|permit| **permit == pair).count() as u32;
@@ -83,7 +84,7 @@ impl Slow {
             {
                 Err(Refusal::Share)
             }
-            _ => Ok(()),
+            _ => all,
         }
     }
 }

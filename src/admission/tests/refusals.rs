@@ -241,17 +241,23 @@ fn the_first_reason_of_several_is_given() {
     admission.set_service("s", 1, policy(&open, None));
     next(&mut admission, Refusal::Full);
     admission.set_service("s", 9, policy(&open, None));
-    next(&mut admission, Refusal::ServerFull);
-    admission.set_limit(9);
     next(&mut admission, Refusal::MaxPerSource);
-    admission.release(permit);
+    let many = Rules {
+        max_per_source: None,
+        ..open
+    };
+    admission.set_service("s", 9, policy(&many, None));
     next(&mut admission, Refusal::RatePerSource);
     let shared = Rules {
         rate_per_source: None,
-        ..open
+        ..many
     };
     admission.set_service("s", 9, policy(&shared, None));
     next(&mut admission, Refusal::Rate);
+    admission.set_service("s", 9, Rc::default());
+    next(&mut admission, Refusal::ServerFull);
+    admission.release(permit);
+    assert!(admission.admit("s", who, &now).is_ok());
 }
 
 #[test]

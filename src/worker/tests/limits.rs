@@ -3,6 +3,7 @@
 use super::super::Worker;
 use super::*;
 use crate::sys::queue::Diag;
+use crate::table::Refusal;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::UdpSocket;
@@ -66,6 +67,28 @@ fn over_the_ceiling_the_oldest_idle_makes_way() {
     assert!(is_at_its_end(&clients[1]));
     ping(&clients[0]);
     ping(&clients[2]);
+}
+
+#[test]
+fn over_the_ceiling_nobody_makes_way_for_a_client_that_is_refused() {
+    let mut it = Supervised::start(Settings {
+        max_connections: 7,
+        ..SETTINGS
+    });
+    let listener = it.offer(Builtin::Echo, Transport::Tcp, 8);
+    let clients: Vec<TcpStream> = (0..7).map(|_| connect(&listener)).collect();
+    for client in &clients {
+        ping(client);
+        it.begun();
+    }
+    let refused = connect(&listener);
+    let reason = match it.next_report() {
+        Report::Refused { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason, Refusal::Share);
+    assert!(is_at_its_end(&refused));
+    clients.iter().for_each(ping);
 }
 
 #[test]
