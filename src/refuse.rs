@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 pub const LINGER: Duration = Duration::from_secs(1);
 /// Refused clients of one service that may take that time at once.
 pub const PER_SERVICE: usize = 64;
-/// Of all services together.
+/// Of all services together; where descriptors are few, an eighth of them.
 const IN_ALL: usize = 1024;
 
 /// Refused clients that have not gone yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Leaving {
+    most: usize,
     all: HashMap<u32, (ServiceId, OwnedFd)>,
     by_service: HashMap<ServiceId, usize>,
     /// In the order of their time; some may have gone already.
@@ -33,6 +34,22 @@ pub struct Leaving {
 }
 
 impl Leaving {
+    /// Nobody yet, in a process that may have so many descriptors.
+    pub fn new(descriptors: u64) -> Leaving {
+        Leaving {
+            most: usize::try_from(descriptors / 8).map_or(IN_ALL, |most| most.min(IN_ALL)),
+            all: HashMap::new(),
+            by_service: HashMap::new(),
+            deadlines: VecDeque::new(),
+            next: 0,
+        }
+    }
+
+    /// Descriptors that it may come to hold.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Tells a client the text, if there is one, and lets it go. `word` is what `poller` is to say
     /// when the client with that number goes; tell it to [`gone`](Self::gone) then.
     pub fn refuse(
@@ -50,7 +67,7 @@ impl Leaving {
             return;
         }
         let count = self.by_service.get(&service).copied().unwrap_or_default();
-        if count >= PER_SERVICE || self.all.len() >= IN_ALL {
+        if count >= PER_SERVICE || self.all.len() >= self.most {
             return;
         }
         let (number, socket) = (self.next, raise(socket));
@@ -140,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_refused_client_reads_the_text_and_is_kept_until_it_goes() {
-        let (mut leaving, mut poller) = (Leaving::default(), Poller::new(4).unwrap());
+        let (mut leaving, mut poller) = (Leaving::new(1024), Poller::new(4).unwrap());
         let now = Instant::now();
         let mut client = refuse(&mut leaving, &poller, Some("no\r\n"), now);
         client.write_all(b"unread").unwrap();
@@ -159,7 +176,7 @@ mod tests {
 
     #[test]
     fn sixty_four_of_a_service_are_kept_for_a_second() {
-        let (mut leaving, poller) = (Leaving::default(), Poller::new(4).unwrap());
+        let (mut leaving, poller) = (Leaving::new(1024), Poller::new(4).unwrap());
         let now = Instant::now();
         let clients: Vec<UnixStream> = (0..70)
             .map(|_| refuse(&mut leaving, &poller, Some("no"), now))
@@ -173,8 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn of_few_descriptors_only_some_are_taken() {
+        let (mut leaving, poller) = (Leaving::new(80), Poller::new(4).unwrap());
+        let clients: Vec<UnixStream> = (0..20)
+            .map(|_| refuse(&mut leaving, &poller, Some("no"), Instant::now()))
+            .collect();
+        assert_eq!((leaving.all.len(), leaving.most()), (10, 10));
+        drop(clients);
+    }
+
+    #[test]
     fn without_a_text_nothing_is_kept() {
-        let (mut leaving, poller) = (Leaving::default(), Poller::new(4).unwrap());
+        let (mut leaving, poller) = (Leaving::new(1024), Poller::new(4).unwrap());
         let mut client = refuse(&mut leaving, &poller, None, Instant::now());
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
         assert!(leaving.all.is_empty());

@@ -8,6 +8,7 @@ use crate::control::Place;
 use crate::event::{Event, words};
 use crate::launch::Inherited;
 use crate::log::Log;
+use crate::refuse::Leaving;
 use crate::sys::poll::Poller;
 use crate::sys::signal::{self, Mailbox};
 use crate::sys::spawn::{Rung, Spawner};
@@ -117,7 +118,8 @@ impl Supervisor {
             privileged,
         };
         // A hard limit without end would only make the kernel's table large; we need what we use.
-        fd::set_floor(limits::raise_nofile().unwrap_or(inherited.nofile.0));
+        let descriptors = limits::raise_nofile().unwrap_or(inherited.nofile.0);
+        fd::set_floor(descriptors);
 
         let wanted = std::env::var("OXINETD_SPAWN").ok();
         let rung = wanted.as_deref().and_then(Rung::by_name);
@@ -133,7 +135,7 @@ impl Supervisor {
             services: Default::default(),
             listeners: Default::default(),
             admission: Admission::new(0),
-            leaving: Default::default(),
+            leaving: Leaving::new(descriptors),
             start: Instant::now(),
             clock: Clock::new(),
             children: Default::default(),

@@ -175,7 +175,7 @@ impl<'a> Worker<'a> {
             listeners: Listeners::default(),
             admission: Admission::new(settings.max_connections),
             policies: HashMap::new(),
-            leaving: Leaving::default(),
+            leaving: Leaving::new(settings.descriptors),
             sessions: Recency::new(),
             last_number: 0,
             own_udp: OwnSockets::default(),

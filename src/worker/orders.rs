@@ -174,10 +174,10 @@ impl Worker<'_> {
         }
     }
 
-    /// Listeners and connections share the descriptors: more of these, fewer of those. So the oldest
-    /// connection makes way in good order before the kernel refuses one.
+    /// Listeners, connections and refused clients share the descriptors. So the oldest connection
+    /// makes way in good order before the kernel refuses one, and what an order brings gets through.
     fn fit_to_descriptors(&mut self) {
-        let taken = self.listeners.len() as u64 + SPARE;
+        let taken = (self.listeners.len() + self.leaving.most()) as u64 + SPARE;
         let left =
             u32::try_from(self.settings.descriptors.saturating_sub(taken)).unwrap_or(u32::MAX);
         self.admission
