@@ -52,7 +52,7 @@ pub(super) struct Listener {
     /// Whose clients the worker takes there, until it has let go of it: that may be another service
     /// than the table says by now.
     pub(super) served_for: Option<ServiceId>,
-    /// How many connections there had been when it took one last: listeners take turns.
+    /// How many connections there have been up to the one it took last: listeners take turns.
     pub(super) took: u64,
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,

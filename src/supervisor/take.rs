@@ -111,7 +111,7 @@ impl Supervisor {
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
-        listener.took = self.next_connection;
+        listener.took = self.next_connection + 1;
         if matches!(peer, Peer::Inet(_)) && socket::is_gone(&socket) {
             return self.count_aborted(service);
         }

@@ -23,7 +23,7 @@ fn crowd(address: &str) -> Load {
 
 /// While the first of these addresses is crowded, clients of the others are served.
 #[track_caller]
-fn check_turns(server: Server, addresses: &[String]) {
+fn check_rate(server: Server, addresses: &[String]) {
     let load = crowd(&addresses[0]);
     load.more(8);
     for address in &addresses[1..] {
@@ -36,7 +36,29 @@ fn check_turns(server: Server, addresses: &[String]) {
     server.stop();
 }
 
-fn check_listeners(keys: &str) {
+/// There is room for one, and somebody has it. Of those that wait the next is served at each of the
+/// other addresses before anybody else at the first.
+#[track_caller]
+fn check_room(server: Server, addresses: &[String]) {
+    let first = Client::connect(&addresses[0]);
+    check_served(&first);
+    let waits = |address: &String| {
+        let client = Client::connect(address);
+        client.send("hi");
+        client
+    };
+    let crowd: Vec<Client> = (0..3).map(|_| waits(&addresses[0])).collect();
+    let others: Vec<Client> = addresses[1..].iter().map(waits).collect();
+    check_leave(first);
+    for client in others.into_iter().chain(crowd) {
+        client.expect("hi");
+        check_leave(client);
+    }
+    server.settle();
+    server.stop();
+}
+
+fn check_listeners(keys: &str, check: fn(Server, &[String])) {
     for (name, action) in BOTH {
         let listen = "listen = [\"127.0.0.1:0\", \"127.0.0.1:0\", \"127.0.0.1:0\"]";
         let server = server()
@@ -44,18 +66,18 @@ fn check_listeners(keys: &str) {
             .start();
         let addresses = server.addresses(name);
         assert_eq!(addresses.len(), 3);
-        check_turns(server, &addresses);
+        check(server, &addresses);
     }
 }
 
 #[test]
 fn of_a_rate() {
-    check_listeners("rate = \"20/s burst 1\"");
+    check_listeners("rate = \"20/s burst 1\"", check_rate);
 }
 
 #[test]
 fn of_the_room_in_a_service() {
-    check_listeners("max_connections = 1");
+    check_listeners("max_connections = 1", check_room);
 }
 
 #[test]
@@ -67,5 +89,5 @@ fn of_the_room_in_all_services() {
         .service("b", cat)
         .start();
     let addresses = [server.address("a", ""), server.address("b", "")];
-    check_turns(server, &addresses);
+    check_room(server, &addresses);
 }
