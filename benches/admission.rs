@@ -100,10 +100,10 @@ fn floods() {
     for action in ["command = [\"/bin/cat\"]", "builtin = \"echo\""] {
         for keys in ["max_connections = 12", "rate = \"50/s\""] {
             let server = Server::start(directory.path(), "flood", &format!("{action}\n{keys}"));
-            let alone = p99(&server, 200, Duration::from_millis(30));
+            let alone = p99(&server);
             let stop = Arc::new(AtomicBool::new(false));
             let flood = flood(&server, &stop);
-            let beside = p99(&server, 200, Duration::from_millis(30));
+            let beside = p99(&server);
             stop.store(true, Ordering::Relaxed);
             let count: usize = flood
                 .into_iter()
@@ -116,10 +116,13 @@ fn floods() {
 
 /// The time in which 99 of 100 clients of another source were served, one after the other, with
 /// pauses. Panics when one is not served.
-fn p99(server: &Server, clients: usize, pause: Duration) -> Duration {
-    let mut times: Vec<Duration> = (0..clients)
+fn p99(server: &Server) -> Duration {
+    const CLIENTS: usize = 200;
+    // Ten a second: below the quarter of the rate that a source always gets.
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut times: Vec<Duration> = (0..CLIENTS)
         .map(|_| {
-            std::thread::sleep(pause);
+            std::thread::sleep(PAUSE);
             let since = Instant::now();
             let mut client = server.connect("127.0.0.1");
             client.write_all(b"hi").expect("a client is served");
@@ -128,7 +131,7 @@ fn p99(server: &Server, clients: usize, pause: Duration) -> Duration {
         })
         .collect();
     times.sort_unstable();
-    times[clients * 99 / 100]
+    times[CLIENTS * 99 / 100]
 }
 
 /// Two threads that connect without a pause, and one that has 2,000 connections at once again and
