@@ -283,7 +283,7 @@ impl Supervisor {
         match builtin {
             Some(_) if self.is_paused(id) => {}
             Some(builtin) => self.give(id, builtin),
-            None => self.wake_listener(id),
+            None => self.arm(id),
         }
     }
 

@@ -337,12 +337,13 @@ impl Supervisor {
     pub(super) fn wake_in_turn(&mut self, mut ids: Vec<ListenerId>) {
         ids.sort_by_cached_key(|id| self.listeners.get(*id).map(|listener| listener.took));
         for id in ids {
-            self.wake_listener(id);
+            // Not only polled: since it came to rest a reload may have given it another service.
+            self.activate(id);
         }
     }
 
     /// Polls a listener again.
-    pub(super) fn wake_listener(&mut self, id: ListenerId) {
+    pub(super) fn arm(&mut self, id: ListenerId) {
         if self.is_paused(id) {
             return;
         }

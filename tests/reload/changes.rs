@@ -287,3 +287,30 @@ fn the_limit_of_a_service_can_be_lowered_and_raised() {
     drop((waiting, more));
     stop(server);
 }
+
+#[test]
+fn a_listener_that_rests_for_its_program_is_put_to_its_new_use() {
+    let port = free_port();
+    let body = |what: &str| {
+        format!(
+            "[service.a]\nlisten = \"127.0.0.1:{port}\"\n{what}\n[service.b]\nlisten = \"127.0.0.1:0\"\ncommand = [\"/bin/cat\"]\n"
+        )
+    };
+    // It takes nothing, and rests.
+    let waiting = body("command = [\"/bin/false\"]\nwait = true");
+    for new in ["command = [\"/bin/cat\"]", "builtin = \"echo\""] {
+        let server = server().table(&waiting).start();
+        let client = Client::connect(&format!("127.0.0.1:{port}"));
+        let is_pause = |line: &Line| line.0.contains("next start in 0.8s");
+        server.log().wait_for(is_pause);
+        server.reload_with(&body(new));
+        client.send("hi").expect("hi").half_close().expect_end();
+        // Not blocked in accept.
+        let other = server.connect("b");
+        other.send("hi").expect("hi").half_close().expect_end();
+        let again = Client::connect(&format!("127.0.0.1:{port}"));
+        again.send("hi").expect("hi").half_close().expect_end();
+        server.settle();
+        server.stop();
+    }
+}
