@@ -313,31 +313,33 @@ impl Supervisor {
         }
         match self.listeners.get(id).map(|listener| listener.state) {
             Some(State::Resting) => {
-                self.wake_siblings(id);
-                self.activate(id);
+                for id in self.in_turn(self.siblings(id)) {
+                    self.activate(id);
+                }
             }
             Some(State::NotBound | State::LeftOut) => self.finish_binding(id),
             _ => {}
         }
     }
 
-    /// Others of the same service may wait for the same token, and one of them may come first.
-    fn wake_siblings(&mut self, id: ListenerId) {
+    /// The listeners that wait for the same token as this one, which need not be the first to get it.
+    fn siblings(&self, id: ListenerId) -> Vec<ListenerId> {
         let service = self.listeners.get(id).map(|listener| listener.service);
-        let Some(entry) = service.and_then(|service| self.services.get(service)) else {
-            return;
-        };
-        if matches!(entry.facts.action, Action::Exec(_)) && !entry.facts.wait {
-            self.wake_in_turn(entry.listeners.clone());
+        match service.and_then(|service| self.services.get(service)) {
+            Some(entry) if !entry.facts.wait => entry.listeners.clone(),
+            _ => vec![id],
         }
     }
 
-    /// Polls listeners again, first those that have taken nothing for the longest time: there may be
-    /// room for one only.
-    pub(super) fn wake_in_turn(&mut self, mut ids: Vec<ListenerId>) {
+    /// First those that have taken nothing for the longest time: there may be room for one only.
+    fn in_turn(&self, mut ids: Vec<ListenerId>) -> Vec<ListenerId> {
         ids.sort_by_cached_key(|id| self.listeners.get(*id).map(|listener| listener.took));
-        for id in ids {
-            // Not only polled: since it came to rest a reload may have given it another service.
+        ids
+    }
+
+    /// Not only polled: since one came to rest a reload may have given it another service.
+    pub(super) fn wake_in_turn(&mut self, ids: Vec<ListenerId>) {
+        for id in self.in_turn(ids) {
             self.activate(id);
         }
     }
@@ -354,6 +356,11 @@ impl Supervisor {
         else {
             return;
         };
+        let entry = self.services.get(listener.service);
+        if listener.blocks && entry.is_some_and(|entry| !entry.facts.wait) {
+            // It rests since it came home from a program, and the service waits no longer.
+            listener.set_blocking(false);
+        }
         let Some(socket) = listener.socket() else {
             return;
         };

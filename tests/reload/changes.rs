@@ -231,6 +231,24 @@ fn a_waiting_program_keeps_its_socket_through_a_reload() {
 }
 
 #[test]
+fn a_socket_that_comes_home_to_a_service_that_no_longer_waits_does_not_block() {
+    let server = server()
+        .service("a", "command = [\"/bin/sleep\", \"600\"]\nwait = true")
+        .start();
+    let first = server.connect("a");
+    let program = server.wait_start("a").number("pid") as u32;
+    let table = server.table().replace("wait = true", "");
+    server.reload_with(&table.replace("\"/bin/sleep\", \"600\"", "\"/bin/cat\""));
+    // It has taken nothing, so the socket rests for a moment.
+    signal(program, Signal::SIGKILL);
+    for client in [first, server.connect("a")] {
+        client.send("hi").expect("hi").half_close().expect_end();
+    }
+    server.wait_ends("a", 3);
+    server.stop();
+}
+
+#[test]
 fn a_waiting_program_whose_service_goes_serves_its_client_to_the_end() {
     let port = free_port();
     let other = echo("other", "\"127.0.0.1:0\"", "other");
