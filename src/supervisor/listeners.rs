@@ -97,6 +97,12 @@ impl Listener {
         .to_string()
     }
 
+    /// Whether nobody can connect to it any more: it only waits until the worker lets go of it.
+    fn is_out_of_use(&self) -> bool {
+        let is_shut = self.endpoint.transport == Transport::Tcp;
+        self.unwanted && (is_shut || matches!(self.bound, Address::Path(_)))
+    }
+
     /// The port that the kernel has chosen for it, if it has.
     pub(super) fn chosen_port(&self) -> Option<u16> {
         match (&self.endpoint.address, &self.bound) {
@@ -301,10 +307,11 @@ impl Listeners {
         self.all.remove(&id)
     }
 
-    /// By key, for a reload.
+    /// By key, for a reload: all that can still be of use.
     pub(super) fn by_key(&self) -> HashMap<Key, ListenerId> {
         self.all
             .iter()
+            .filter(|(_, listener)| !listener.is_out_of_use())
             .map(|(id, listener)| (Key::of(listener.service, &listener.endpoint), *id))
             .collect()
     }

@@ -135,6 +135,28 @@ fn a_service_that_comes_back_while_its_sessions_live_is_the_same() {
 }
 
 #[test]
+fn a_builtin_that_comes_back_before_the_worker_let_go_of_it_is_served() {
+    for listen in ["127.0.0.1:{port}", "unix:{dir}/a", "unix:@{dir}/a"] {
+        let listen = listen.replace("{port}", &free_port().to_string());
+        let other = echo("other", "\"127.0.0.1:0\"", "other");
+        let body = format!("[service.a]\nlisten = \"{listen}\"\nbuiltin = \"echo\"\n");
+        let server = server().table(&(body.clone() + &other)).start();
+        server.connect("a").send("1").expect("1").half_close();
+        let worker = server
+            .log()
+            .wait_for(|line| line.event() == "worker-started");
+        let worker = worker.number("pid") as u32;
+        signal(worker, Signal::SIGSTOP);
+        server.reload_with(&other);
+        server.reload_with(&(body + &other));
+        signal(worker, Signal::SIGCONT);
+        let client = server.connect("a");
+        client.send("2").expect("2").half_close().expect_end();
+        stop(server);
+    }
+}
+
+#[test]
 fn a_wildcard_takes_the_place_of_a_specific_address() {
     check_wildcard("command = [\"/bin/cat\"]");
 }
