@@ -105,7 +105,8 @@ pub enum Event<'a> {
         status: Status,
         duration: Duration,
         cpu: Duration,
-        max_rss: u64,
+        /// `None` when it is not above our own, which the kernel passes on over clone and exec.
+        max_rss: Option<u64>,
         received: Option<u64>,
         sent: Option<u64>,
     },
@@ -448,7 +449,11 @@ impl Event<'_> {
                     show("status", Value::Text(&Shown(*status)));
                     show("duration", Value::Seconds(*duration));
                     show("cpu", Value::Seconds(*cpu));
-                    show("maxrss", Value::Text(&format_args!("{max_rss}K")));
+                    match max_rss {
+                        Some(max_rss) => show("maxrss", Value::Text(&format_args!("{max_rss}K"))),
+                        None if all => show("maxrss", Value::Unknown),
+                        None => {}
+                    }
                     show_bytes(*received, *sent, all, show);
                     show("reason", Value::Text(&reason(*status)));
                 });

@@ -304,7 +304,7 @@ mod tests {
             status: crate::sys::wait::Status::Exited(0),
             duration: SECOND,
             cpu: SECOND,
-            max_rss: 1,
+            max_rss: Some(1),
             received: None,
             sent: None,
         };

@@ -65,7 +65,7 @@ fn events<'a>(parts: &'a Parts, tally: &'a Tally) -> Vec<Event<'a>> {
         status: Status::Exited(3),
         duration,
         cpu: duration,
-        max_rss: number,
+        max_rss: Some(number),
         received: None,
         sent: None,
     };
@@ -189,7 +189,7 @@ fn json_is_several_times_faster_than_an_object() {
         status: Status::Exited(0),
         duration: Duration::from_micros(1_234_567),
         cpu: Duration::from_micros(1_234),
-        max_rss: 1234,
+        max_rss: Some(1234),
         received: None,
         sent: None,
     };

@@ -11,7 +11,7 @@ use super::word::Word;
 use crate::event::Event;
 use crate::sys::destroyed::{Destroyed, Notices};
 use crate::sys::poll::Interest;
-use crate::sys::wait::Exit;
+use crate::sys::wait::{self, Exit};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ impl Supervisor {
             status: exit.status,
             duration,
             cpu: exit.cpu,
-            max_rss: exit.max_rss,
+            max_rss: Some(exit.max_rss).filter(|peak| *peak > wait::own_max_rss()),
             received: moved.map(|moved| moved.received),
             sent: moved.map(|moved| moved.sent),
         });

@@ -120,6 +120,13 @@ impl Link {
         self.tie.as_ref().map(|tie| tie.pid)
     }
 
+    /// Whether somebody of these ids is the worker, or could be: it is not trusted, although its
+    /// group may be that of those who may look.
+    pub(super) fn is(&self, uid: u32, pid: i32) -> bool {
+        let identity = self.identity.as_ref();
+        self.pid() == Some(pid) || identity.is_some_and(|identity| identity.uid == uid)
+    }
+
     /// Connections that the worker may have.
     pub(super) fn limit(&self) -> u32 {
         self.max_connections

@@ -73,6 +73,13 @@ fn wait4(pid: i32, options: i32) -> Result<Option<Exit>, Errno> {
     }))
 }
 
+/// Our own peak memory in KiB (getrusage(2)). A child's is never told as less: it begins with our
+/// memory, and the kernel keeps the peak over exec.
+pub fn own_max_rss() -> u64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+    usage.map_or(u64::MAX, |usage| usage.max_rss() as u64)
+}
+
 fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }

@@ -209,6 +209,10 @@ impl Supervisor {
     /// Who it is, if it may call at all.
     fn identify(&mut self, socket: &OwnedFd) -> Option<Identity> {
         let caller = caller(socket.as_fd()).ok()?;
+        if self.link.is(caller.uid, caller.pid) {
+            self.turn_away(caller.uid, caller.pid);
+            return None;
+        }
         let may_act = caller.uid == 0 || caller.uid == user::credentials().uid;
         let may_look = self
             .control
