@@ -17,6 +17,7 @@ mod edit_files;
 mod hanging_exec;
 mod harness;
 mod judging;
+mod life;
 mod listening;
 mod log;
 mod privacy;

@@ -6,6 +6,7 @@ use super::listen::{self, Wanted};
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
 use super::reader::{Finished, Node, Section, Written};
 use super::rules::{self, RulesEntry};
+use super::socket::{self, SocketEntry};
 use super::value::{self, NameOrId};
 use crate::table::{Builtin, Limit, Pass, Stderr};
 
@@ -38,6 +39,7 @@ pub(super) struct Entry {
     pub(super) no_new_privileges: Option<bool>,
     pub(super) limits: Option<Vec<Limit>>,
     pub(super) rules: RulesEntry,
+    pub(super) socket: SocketEntry,
     pub(super) account: Option<bool>,
 }
 
@@ -97,6 +99,7 @@ fn read_keys(s: &mut Section) -> Entry {
         no_new_privileges: s.take("no_new_privileges", |node| Ok(node.boolean()?.value)),
         limits: s.take("limits", limits::read),
         rules: rules::read_keys(s),
+        socket: socket::read_keys(s),
         account: s.take("account", |node| Ok(node.boolean()?.value)),
         written: Written::new(),
         has_unknown: false,

@@ -208,6 +208,18 @@ const WORDS: &[(&str, Meaning)] = &[
     ("limitnofile", Is("limits", "limits = { nofile = 256 }")),
     ("limitnproc", Is("limits", "limits = { nproc = 64 }")),
     ("limitcpu", Is("limits", "limits = { cpu = \"10s\" }")),
+    (
+        "keepalivetimesec",
+        Is("keepalive", "keepalive = { idle = \"2m\" }"),
+    ),
+    (
+        "keepaliveintervalsec",
+        Is("keepalive", "keepalive = { interval = \"10s\" }"),
+    ),
+    (
+        "keepaliveprobes",
+        Is("keepalive", "keepalive = { count = 4 }"),
+    ),
     ("limitas", Is("limits", "limits = { as = \"1G\" }")),
     ("bindtodevice", Later(SOCKET)),
     ("socketuser", Later(SOCKET_FILE)),
@@ -284,10 +296,6 @@ const WORDS: &[(&str, Meaning)] = &[
     ("timeout", Later("time limits for connections")),
     ("tls", Later("TLS")),
     // what later versions are to know
-    ("backlog", Later(SOCKET)),
-    ("nodelay", Later(SOCKET)),
-    ("keepalive", Later(SOCKET)),
-    ("freebind", Later(SOCKET)),
     ("bind_device", Later(SOCKET)),
     ("socket_user", Later(SOCKET_FILE)),
     ("socket_group", Later(SOCKET_FILE)),
@@ -421,7 +429,7 @@ mod tests {
                 "leave it out: the name is part of the header, [service.NAME]",
             ),
             (
-                "backlog",
+                "bind_device",
                 Part::Service,
                 "this version does not offer socket options",
             ),

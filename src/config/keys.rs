@@ -231,6 +231,45 @@ pub const KEYS: &[Key] = &[
         r#"builtin = "daytime""#,
         "A protocol that oxinetd speaks itself, in its unprivileged worker process.",
     ),
+    any(
+        "keepalive",
+        "true, false or a table of idle, interval and count",
+        "true, with the system's times",
+        r#"keepalive = { idle = "2m", interval = "10s", count = 4 }"#,
+        "Whether TCP clients that are silent are asked if they are still there, so that one that has vanished is noticed: \
+         after idle, then every interval; after count questions without an answer the connection is over. What is left \
+         out is the system's own (net.ipv4.tcp_keepalive_time and so on; idle is two hours there).",
+    ),
+    any(
+        "user_timeout",
+        "a duration from \"1s\" to \"24d\"",
+        "the system's own: about a quarter of an hour",
+        r#"user_timeout = "30s""#,
+        "How long what was sent to a TCP client may stay unacknowledged before the connection is over. It also takes the \
+         place of count in keepalive.",
+    ),
+    any(
+        "nodelay",
+        "true or false",
+        "false",
+        "nodelay = true",
+        "Whether small pieces that the program writes are sent to a TCP client at once (TCP_NODELAY).",
+    ),
+    any(
+        "backlog",
+        "an integer from 1 to 65535",
+        "as many as the system allows (net.core.somaxconn)",
+        "backlog = 64",
+        "Connections that may wait in the kernel's queue to be accepted.",
+    ),
+    any(
+        "freebind",
+        "true or false",
+        "false",
+        "freebind = true",
+        "Whether an address is bound that this host does not have yet: one that a failover is to bring, or an interface \
+         that comes up later.",
+    ),
     Key {
         is_for_programs: true,
         ..service(

@@ -41,6 +41,7 @@ mod rule_book;
 mod rules;
 mod server;
 mod snippet;
+mod socket;
 mod source;
 mod syntax;
 #[cfg(test)]

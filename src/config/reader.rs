@@ -137,6 +137,11 @@ impl<'t> Node<'t> {
         Place::Text(self.source.clone(), self.value.span())
     }
 
+    /// The name of the key that it is the value of, or within.
+    pub(super) fn key_name(&self) -> &'static str {
+        self.key.name
+    }
+
     fn with<T>(&self, value: T) -> Located<T> {
         Located::new(value, self.place())
     }

@@ -85,6 +85,7 @@ impl<'h> Resolver<'h> {
             None => self.transfer(entry),
         };
         let account = self.account(entry, transfer.wait);
+        let socket = self.socket(entry);
         let max_connections = self.max_connections(entry);
         let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
         let (action, unavailable) = match &entry.builtin {
@@ -107,6 +108,7 @@ impl<'h> Resolver<'h> {
             enabled,
             unavailable,
             endpoints,
+            socket,
             action,
             wait: transfer.wait,
             pass: transfer.pass,

@@ -2,6 +2,7 @@
 
 use super::listen::LONGEST_UNIX;
 use super::mistake::{Located, Mistake, Mistakes};
+use super::reader::Node;
 use super::words::{one_of, quoted, similar};
 use crate::table::{Builtin, Control, LogAddress, LogFormat, LogSink, Pass, Stderr, WhenFull};
 
@@ -253,6 +254,42 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
         rest = &after[1..];
     }
     (last_unit != u64::MAX).then_some(total)
+}
+
+/// A duration from one second to `most` seconds that is a key's value.
+pub(super) fn duration(node: &Node, most: u64) -> Result<u64, Mistakes> {
+    if node.as_integer().is_none() {
+        // A value of another type is told what the key takes.
+        node.string()?;
+    }
+    member_duration(node.key_name(), node, most)
+}
+
+/// The same within a key's value.
+pub(super) fn member_duration(name: &str, node: &Node, most: u64) -> Result<u64, Mistakes> {
+    let text = node.string().map(|text| text.value).ok();
+    let value = text.as_deref().and_then(seconds);
+    let is_right = |value: &u64| (1..=most).contains(value);
+    value.filter(is_right).ok_or_else(|| {
+        let range = format!(
+            "{name} takes a duration from \"1s\" to \"{}\"",
+            shown_seconds(most)
+        );
+        let help = match node.as_integer() {
+            Some(number) => format!("write the unit too: \"{number}s\" or \"{number}m\""),
+            None => "a duration is \"30s\", \"5m\", \"1h30m\" or \"2d\"".to_owned(),
+        };
+        Mistake::new(range).at(&node.place()).help(help).into()
+    })
+}
+
+/// Seconds in the largest unit that fits.
+fn shown_seconds(seconds: u64) -> String {
+    let units = [("d", 86400), ("h", 3600), ("m", 60)];
+    let unit = units.iter().find(|(_, length)| seconds % length == 0);
+    unit.map_or(format!("{seconds}s"), |(name, length)| {
+        format!("{}{name}", seconds / length)
+    })
 }
 
 fn split_number(text: &str) -> Option<(u64, &str)> {

@@ -7,6 +7,7 @@ use super::control::Since;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::fd::set_nonblocking;
+use crate::sys::options::SocketOptions;
 use crate::sys::socket::{self, BindError, bind, local_address};
 use crate::table::{Endpoint, ListenerId, ServiceId};
 use std::collections::HashMap;
@@ -46,6 +47,8 @@ pub(super) struct Listener {
     pub(super) since: Since,
     /// What it is really bound to: the endpoint's address with the port that the kernel chose.
     pub(super) bound: Address,
+    /// What it was bound with.
+    pub(super) options: SocketOptions,
     socket: Option<OwnedFd>,
     /// Whether its flags are those that a `wait` program is given.
     pub(super) blocks: bool,
@@ -72,6 +75,7 @@ impl Listener {
             state: State::NotBound,
             since: Since::now(),
             bound,
+            options: SocketOptions::default(),
             socket: None,
             blocks: false,
             served_for: None,
@@ -119,17 +123,22 @@ impl Listener {
     }
 
     /// Binds it. `port` replaces port 0 where another socket of the same entry has one already.
-    pub(super) fn bind(&mut self, nonblocking: bool, port: Option<u16>) -> Result<(), BindError> {
+    pub(super) fn bind(
+        &mut self,
+        nonblocking: bool,
+        port: Option<u16>,
+        options: SocketOptions,
+    ) -> Result<(), BindError> {
         let mut address = self.endpoint.address.clone();
         if let (Address::Inet(inet), Some(port)) = (&mut address, port) {
             inet.set_port(port);
         }
-        let socket = match bind(self.endpoint.transport, &address, nonblocking) {
+        let socket = match bind(self.endpoint.transport, &address, nonblocking, &options) {
             Err(BindError {
                 call: "bind",
                 errno: Errno::EADDRINUSE,
             }) if remove_stale(&address, self.endpoint.transport) => {
-                bind(self.endpoint.transport, &address, nonblocking)?
+                bind(self.endpoint.transport, &address, nonblocking, &options)?
             }
             result => result?,
         };
@@ -138,6 +147,7 @@ impl Listener {
             _ => address,
         };
         self.file = file_of(&self.bound);
+        self.options = options;
         self.socket = Some(socket);
         self.state = State::Resting;
         self.since = Since::now();
@@ -169,6 +179,16 @@ impl Listener {
         self.blocks = blocks;
         if let Some(socket) = self.socket() {
             let _ = set_nonblocking(socket, !blocks);
+        }
+    }
+
+    /// Gives it the options of a new table.
+    pub(super) fn set_options(&mut self, options: SocketOptions) {
+        if self.options != options {
+            self.options = options;
+            if let Some(socket) = self.socket() {
+                options.renew(socket, self.endpoint.transport);
+            }
         }
     }
 

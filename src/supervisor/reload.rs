@@ -216,9 +216,12 @@ impl Supervisor {
 
     /// Gives a bound listener to the service that has its address now.
     fn reassign(&mut self, id: ListenerId, service: ServiceId, endpoint: Endpoint) {
+        let facts = self.services.get(service).map(|entry| &entry.facts);
+        let options = facts.map(|facts| facts.socket).unwrap_or_default();
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
+        listener.set_options(options);
         let before = listener.service;
         listener.service = service;
         listener.endpoint = endpoint;
@@ -301,9 +304,11 @@ impl Supervisor {
             .listeners
             .sibling_port(id, &entry.listeners)
             .or_else(|| self.listeners.get(id)?.chosen_port());
-        let nonblocking = !entry.facts.wait;
+        let (nonblocking, options) = (!entry.facts.wait, entry.facts.socket);
         match self.listeners.get_mut(id) {
-            Some(listener) if listener.socket().is_none() => listener.bind(nonblocking, port),
+            Some(listener) if listener.socket().is_none() => {
+                listener.bind(nonblocking, port, options)
+            }
             _ => Ok(()),
         }
     }

@@ -242,9 +242,8 @@ impl Supervisor {
             return;
         };
         let Some(reason) = socket::damage(socket, listener.endpoint.transport) else {
-            if listener.endpoint.transport.is_connected() {
-                let _ = socket::restore_backlog(socket);
-            }
+            let transport = listener.endpoint.transport;
+            listener.options.restore_backlog(socket, transport);
             return;
         };
         let (service, address) = (listener.service, listener.shown());

@@ -12,6 +12,7 @@ pub mod destroyed;
 pub mod fd;
 pub mod limits;
 pub mod names;
+pub mod options;
 pub mod poll;
 pub mod queue;
 pub mod signal;

@@ -5,6 +5,7 @@
 use super::Errno;
 use super::address::{Address, Transport};
 use super::fd::{own, raise};
+use super::options::SocketOptions;
 use nix::sys::socket as net;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 use std::mem::MaybeUninit;
@@ -53,17 +54,17 @@ pub struct BindError {
     pub errno: Errno,
 }
 
-/// Makes a socket, binds it to the address and, for connected kinds, listens with the largest
-/// backlog that the system allows. It is close-on-exec, above the descriptor floor, and
-/// non-blocking unless it is to be given to a `wait` program.
+/// Makes a socket, binds it to the address and, for connected kinds, listens. It is close-on-exec,
+/// above the descriptor floor, and non-blocking unless it is to be given to a `wait` program.
+/// Accepted sockets inherit its options.
 ///
 /// IPv6 sockets never take IPv4 clients (IPV6_V6ONLY). SO_REUSEADDR is set on TCP alone: on UDP it
-/// would let any user bind the same port and take the datagrams. Keepalive is on, and accepted
-/// sockets inherit it.
+/// would let any user bind the same port and take the datagrams.
 pub fn bind(
     transport: Transport,
     address: &Address,
     nonblocking: bool,
+    options: &SocketOptions,
 ) -> Result<OwnedFd, BindError> {
     let failed = |call: &'static str| move |errno: Errno| BindError { call, errno };
     let (family, kind) = family_and_kind(transport, address);
@@ -77,13 +78,13 @@ pub fn bind(
     if transport == Transport::Tcp {
         net::setsockopt(&socket, sockopt::ReuseAddr, &true)
             .map_err(failed("setsockopt SO_REUSEADDR"))?;
-        net::setsockopt(&socket, sockopt::KeepAlive, &true)
-            .map_err(failed("setsockopt SO_KEEPALIVE"))?;
     }
+    options
+        .prepare(socket.as_fd(), transport, family)
+        .map_err(|(call, errno)| BindError { call, errno })?;
     bind_to(&socket, address).map_err(failed("bind"))?;
     if transport.is_connected() {
-        let backlog = net::Backlog::MAXCONN;
-        net::listen(&socket, backlog).map_err(failed("listen"))?;
+        net::listen(&socket, options.backlog()).map_err(failed("listen"))?;
     }
     Ok(socket)
 }
@@ -317,11 +318,6 @@ pub fn damage(socket: BorrowedFd, transport: Transport) -> Option<&'static str> 
         return Some("a filter is attached to it");
     }
     None
-}
-
-/// Gives a listener its backlog back, which whoever had it may have changed.
-pub fn restore_backlog(socket: BorrowedFd) -> Result<(), Errno> {
-    net::listen(&socket, net::Backlog::MAXCONN)
 }
 
 fn is_connected(socket: BorrowedFd) -> bool {

@@ -19,7 +19,10 @@ pub use hours::{Hours, Span};
 pub use prefixes::network;
 pub use rate::Rate;
 pub use rules::{Refusal, RefusalTexts, Rules, SourcePrefix, WhenFull};
-pub use service::{Action, Builtin, Identity, Limit, Pass, Program, Resource, Service, Stderr};
+pub use service::{
+    Action, Builtin, Identity, Keepalive, Limit, Pass, Program, Resource, Service, SocketOptions,
+    Stderr,
+};
 
 use serde::{Deserialize, Serialize};
 

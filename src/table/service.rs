@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 pub use crate::sys::limits::Resource;
+pub use crate::sys::options::{Keepalive, SocketOptions};
 use serde::{Deserialize, Serialize};
 
 /// A service. `config` makes only ones that make sense, so nobody downstream asks again.
@@ -18,6 +19,8 @@ pub struct Service {
     pub unavailable: Option<String>,
     /// Where it listens.
     pub endpoints: Vec<Endpoint>,
+    /// What its sockets have, and connections inherit.
+    pub socket: SocketOptions,
     /// What answers.
     pub action: Action,
     /// Whether the program gets the listening (or datagram) socket itself.

@@ -74,7 +74,13 @@ impl Supervised {
             entry: 0,
             optional: false,
         };
-        let socket = socket::bind(endpoint.transport, &endpoint.address, true).unwrap();
+        let socket = socket::bind(
+            endpoint.transport,
+            &endpoint.address,
+            true,
+            &Default::default(),
+        )
+        .unwrap();
         let (service, listener) = (ServiceId(number), ListenerId(number));
         self.order(
             Order::Listen {

@@ -181,6 +181,7 @@ fn a_client_that_talks_to_daytime_is_not_reset() {
         Transport::Tcp,
         &Address::Inet("127.0.0.1:0".parse().unwrap()),
         true,
+        &Default::default(),
     )
     .unwrap();
     // The client has spoken before anybody accepts.

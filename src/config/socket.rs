@@ -1,0 +1,129 @@
+//! The keys that are options of sockets: their forms, and whether a service has such sockets.
+
+use super::entry::Entry;
+use super::mistake::{Located, Mistake, Mistakes, all};
+use super::reader::{Node, Section};
+use super::resolve::Resolver;
+use super::value;
+use super::words::quoted;
+use crate::table::{Keepalive, SocketOptions, Transport};
+
+/// The longest time that the kernel takes for keepalive, in seconds (MAX_TCP_KEEPIDLE).
+const LONGEST_KEEPALIVE: u64 = 32_767;
+/// The most questions (MAX_TCP_KEEPCNT).
+const MOST_QUESTIONS: i64 = 127;
+/// The longest user timeout: its milliseconds are an int.
+const LONGEST_USER_TIMEOUT: u64 = 24 * 86_400;
+
+/// What the keys say. One that is wrong says nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SocketEntry {
+    keepalive: Option<Keepalive>,
+    user_timeout: Option<u32>,
+    nodelay: Option<bool>,
+    backlog: Option<u16>,
+    freebind: Option<bool>,
+}
+
+pub(super) fn read_keys(s: &mut Section) -> SocketEntry {
+    SocketEntry {
+        keepalive: s.take("keepalive", keepalive),
+        user_timeout: s.take("user_timeout", |node| {
+            let seconds = value::duration(&node, LONGEST_USER_TIMEOUT)?;
+            Ok((seconds * 1000) as u32)
+        }),
+        nodelay: s.take("nodelay", |node| Ok(node.boolean()?.value)),
+        backlog: s.take("backlog", |node| {
+            Ok(node.integer(1..=i64::from(u16::MAX))?.value as u16)
+        }),
+        freebind: s.take("freebind", |node| Ok(node.boolean()?.value)),
+    }
+}
+
+impl Resolver<'_> {
+    /// The options of a service's sockets.
+    pub(super) fn socket(&mut self, entry: &Entry) -> SocketOptions {
+        self.check_sockets(entry);
+        let (own, defaults) = (&entry.socket, &self.defaults.socket);
+        SocketOptions {
+            keepalive: own.keepalive.or(defaults.keepalive).unwrap_or_default(),
+            user_timeout: own.user_timeout.or(defaults.user_timeout),
+            nodelay: own.nodelay.or(defaults.nodelay).unwrap_or(false),
+            backlog: own.backlog.or(defaults.backlog),
+            freebind: own.freebind.or(defaults.freebind).unwrap_or(false),
+        }
+    }
+
+    /// What is asked of sockets that the service does not have is a mistake.
+    fn check_sockets(&mut self, entry: &Entry) {
+        let Some(listen) = entry.listen.as_deref().filter(|listen| !listen.is_empty()) else {
+            return;
+        };
+        let has = |is: fn(Transport) -> bool| listen.iter().any(|it| is(it.value.transport));
+        let tcp = (has(|it| it == Transport::Tcp), "TCP connections");
+        let queue = (has(Transport::is_connected), "connections");
+        let inet = (
+            has(|it| matches!(it, Transport::Tcp | Transport::Udp)),
+            "IP addresses",
+        );
+        let own = &entry.socket;
+        let asks = own.keepalive.is_some_and(|it| it != Keepalive::Off);
+        let keys = [
+            ("keepalive", asks, tcp),
+            ("user_timeout", own.user_timeout.is_some(), tcp),
+            ("nodelay", own.nodelay == Some(true), tcp),
+            ("backlog", own.backlog.is_some(), queue),
+            ("freebind", own.freebind == Some(true), inet),
+        ];
+        for (key, is_asked, (is_there, what)) in keys {
+            if let Some(place) = entry.place_of(key).filter(|_| is_asked && !is_there) {
+                let mistake =
+                    Mistake::new(format!("{key} is about {what}, and this service has none"));
+                self.mistakes.push(mistake.at(place).help("leave it out"));
+            }
+        }
+    }
+}
+
+fn keepalive(node: Node) -> Result<Keepalive, Mistakes> {
+    if let Ok(on) = node.boolean() {
+        return Ok(match on.value {
+            true => Keepalive::default(),
+            false => Keepalive::Off,
+        });
+    }
+    let (mut idle, mut interval, mut count) = (None, None, None);
+    let set = |(name, node): (Located<&str>, Node)| {
+        let seconds = || value::member_duration(name.value, &node, LONGEST_KEEPALIVE);
+        match name.value {
+            "idle" => idle = Some(seconds()? as u16),
+            "interval" => interval = Some(seconds()? as u16),
+            "count" => count = Some(questions(&node)?),
+            other => {
+                return Err(Mistake::new(format!("{} is not known here", quoted(other)))
+                    .at(&name.place)
+                    .help("write idle, interval or count: keepalive = { idle = \"2m\" }")
+                    .into());
+            }
+        }
+        Ok(())
+    };
+    all(node.entries()?.into_iter().map(set))?;
+    Ok(Keepalive::On {
+        idle,
+        interval,
+        count,
+    })
+}
+
+fn questions(node: &Node) -> Result<u8, Mistakes> {
+    let count = node
+        .as_integer()
+        .filter(|count| (1..=MOST_QUESTIONS).contains(count));
+    count.map(|count| count as u8).ok_or_else(|| {
+        Mistake::new(format!("count takes an integer from 1 to {MOST_QUESTIONS}"))
+            .at(&node.place())
+            .help("the questions without an answer after which the connection is over")
+            .into()
+    })
+}

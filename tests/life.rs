@@ -1,0 +1,3 @@
+//! Clients that vanish, programs that outlive them, and the limits that end both.
+
+mod sockets;
