@@ -13,7 +13,7 @@ use crate::sys::Errno;
 use crate::sys::socket::Peer;
 use crate::sys::spawn::Stage;
 use crate::sys::wait::{Status, signal_name};
-use crate::table::Refusal;
+use crate::table::{LifeLimit, Refusal};
 use std::fmt;
 use std::time::Duration;
 
@@ -109,6 +109,13 @@ pub enum Event<'a> {
         max_rss: Option<u64>,
         received: Option<u64>,
         sent: Option<u64>,
+        /// The limit that ended it, if one did.
+        limit: Option<LifeLimit>,
+    },
+    /// What a program had left behind was ended by a limit.
+    Swept {
+        session: Session<'a>,
+        limit: LifeLimit,
     },
     /// A built-in service has a client.
     Began { session: Session<'a> },
@@ -231,6 +238,7 @@ impl Event<'_> {
             Event::Started { .. } | Event::Began { .. } => "start",
             Event::NotStarted { .. } => "not-started",
             Event::Ended { .. } | Event::Finished { .. } => "end",
+            Event::Swept { .. } => "swept",
             Event::Datagrams { .. } => "datagrams",
             Event::StderrLine { .. } => "stderr",
             Event::StderrDropped { .. } => "stderr-dropped",
@@ -276,6 +284,7 @@ impl Event<'_> {
             Event::Accepted { .. } | Event::Aborted { .. } | Event::Cloned { .. } => Severity::Info,
             Event::Started { .. }
             | Event::Ended { .. }
+            | Event::Swept { .. }
             | Event::Refused { .. }
             | Event::Began { .. }
             | Event::Finished { .. } => Severity::Info,
@@ -444,6 +453,7 @@ impl Event<'_> {
                 max_rss,
                 received,
                 sent,
+                limit,
             } => {
                 show_session(session, Some(*pid), show, |show| {
                     show("status", Value::Text(&Shown(*status)));
@@ -455,7 +465,12 @@ impl Event<'_> {
                         None => {}
                     }
                     show_bytes(*received, *sent, all, show);
-                    show("reason", Value::Text(&reason(*status)));
+                    show("reason", Value::Text(&reason(*status, *limit)));
+                });
+            }
+            Event::Swept { session, limit } => {
+                show_session(session, None, show, |show| {
+                    show("reason", Value::Text(limit));
                 });
             }
             Event::Finished {
@@ -591,11 +606,12 @@ pub fn words(errno: Errno) -> String {
     format!("{text} ({errno:?})")
 }
 
-/// Why a program that was not told to end has ended.
-fn reason(status: Status) -> &'static str {
-    match status {
-        Status::Exited(_) => "exited",
-        Status::Killed(_) => "killed",
+/// Why a program has ended.
+fn reason(status: Status, limit: Option<LifeLimit>) -> &'static str {
+    match (limit, status) {
+        (Some(limit), _) => limit.name(),
+        (None, Status::Exited(_)) => "exited",
+        (None, Status::Killed(_)) => "killed",
     }
 }
 

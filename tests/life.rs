@@ -1,3 +1,4 @@
 //! Clients that vanish, programs that outlive them, and the limits that end both.
 
+mod lifetime;
 mod sockets;

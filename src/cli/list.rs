@@ -1,9 +1,10 @@
 //! `oxinetd list`: who is there.
 
 use super::client::{Failure, Server, conclude, json_line};
-use super::grid::{Column, Grid, Screen};
+use super::grid::{Cell, Column, Grid, Screen};
 use super::moments::length;
 use crate::control::{Request, SessionStatus};
+use crate::table::LifeLimit;
 use clap::Args;
 use serde::Serialize;
 use std::io::{Write, stdout};
@@ -63,18 +64,22 @@ const fn column(title: &'static str, right: bool, least: Option<usize>) -> Colum
     }
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     column("ID", true, None),
     column("SERVICE", false, Some(8)),
     column("PEER", false, Some(11)),
     column("PID", true, None),
     column("AGE", true, None),
+    column("ENDING", false, None),
 ];
 
 fn table(sessions: &[SessionStatus], screen: Screen) -> String {
-    let mut grid = Grid::new(&COLUMNS);
+    // Rare: the last column is there for those that are about to end only.
+    let some_end = sessions.iter().any(|session| session.ending.is_some());
+    let columns = &COLUMNS[..COLUMNS.len() - usize::from(!some_end)];
+    let mut grid = Grid::new(columns);
     for session in sessions {
-        grid.row(vec![
+        let mut row: Vec<Cell> = vec![
             session.id.clone().into(),
             session.service.clone().into(),
             session.peer.clone().unwrap_or_else(|| "-".into()).into(),
@@ -83,7 +88,11 @@ fn table(sessions: &[SessionStatus], screen: Screen) -> String {
                 .map_or("-".to_owned(), |pid| pid.to_string())
                 .into(),
             length(session.age as u64).into(),
-        ]);
+        ];
+        if some_end {
+            row.push(session.ending.map_or("", LifeLimit::name).into());
+        }
+        grid.row(row);
     }
     grid.render(screen)
 }

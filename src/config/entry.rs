@@ -1,6 +1,7 @@
 //! A `[service.NAME]` or `[defaults]` as it was written: types and forms are right, nothing is
 //! looked up and nothing is compared yet.
 
+use super::life::{self, LifeEntry};
 use super::limits;
 use super::listen::{self, Wanted};
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
@@ -40,6 +41,7 @@ pub(super) struct Entry {
     pub(super) limits: Option<Vec<Limit>>,
     pub(super) rules: RulesEntry,
     pub(super) socket: SocketEntry,
+    pub(super) life: LifeEntry,
     pub(super) account: Option<bool>,
 }
 
@@ -100,6 +102,7 @@ fn read_keys(s: &mut Section) -> Entry {
         limits: s.take("limits", limits::read),
         rules: rules::read_keys(s),
         socket: socket::read_keys(s),
+        life: life::read_keys(s),
         account: s.take("account", |node| Ok(node.boolean()?.value)),
         written: Written::new(),
         has_unknown: false,

@@ -220,6 +220,8 @@ const WORDS: &[(&str, Meaning)] = &[
         "keepaliveprobes",
         Is("keepalive", "keepalive = { count = 4 }"),
     ),
+    ("runtimemaxsec", Is("max_lifetime", "max_lifetime = \"1h\"")),
+    ("timeoutstopsec", Is("grace", "grace = \"10s\"")),
     ("limitas", Is("limits", "limits = { as = \"1G\" }")),
     ("bindtodevice", Later(SOCKET)),
     ("socketuser", Later(SOCKET_FILE)),

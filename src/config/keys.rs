@@ -428,6 +428,22 @@ pub const KEYS: &[Key] = &[
          connection is gone, and may have forgotten when many end at once. Built-in services count always.",
     ),
     program(
+        "max_lifetime",
+        "a duration from \"1s\" to \"365d\"",
+        "no limit",
+        r#"max_lifetime = "1h""#,
+        "How long a connection may last, whatever happens. Then its program, and what that has started, is asked to end \
+         (SIGTERM and SIGCONT to the process group), and after grace it is ended (SIGKILL). What a program leaves behind \
+         when it ends stays under the limit.",
+    ),
+    program(
+        "grace",
+        "a duration from \"1s\" to \"365d\"",
+        "\"5s\"",
+        r#"grace = "10s""#,
+        "How long a program may take to end when a limit of its connection asks it to.",
+    ),
+    program(
         "user",
         "a user name in quotes, or a user id",
         "\"nobody\"; whoever started oxinetd, unless that was root",

@@ -25,6 +25,7 @@ mod hours;
 mod identity;
 mod include;
 pub mod keys;
+mod life;
 mod limits;
 mod list;
 mod listen;

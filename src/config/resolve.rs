@@ -86,6 +86,7 @@ impl<'h> Resolver<'h> {
         };
         let account = self.account(entry, transfer.wait);
         let socket = self.socket(entry);
+        let life = self.life(entry, transfer.wait);
         let max_connections = self.max_connections(entry);
         let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
         let (action, unavailable) = match &entry.builtin {
@@ -116,6 +117,7 @@ impl<'h> Resolver<'h> {
             max_connections,
             rules,
             account,
+            life,
         })
     }
 
@@ -189,6 +191,9 @@ impl<'h> Resolver<'h> {
                         .at(place);
                 self.mistakes.push(mistake.help(match key.name {
                     "account" => "leave it out: built-in services count always",
+                    "max_lifetime" | "grace" => {
+                        "leave it out: built-in services end silent clients by themselves"
+                    }
                     _ => "leave it out: it is for services with a command",
                 }));
             }

@@ -3,7 +3,7 @@
 //! The last line has `"done": true` and what there is to say in sum, or it is a [`Failed`]. Times are
 //! seconds since 1970; what is not known is `null`, never 0.
 
-use crate::table::Refusal;
+use crate::table::{LifeLimit, Refusal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -186,6 +186,9 @@ pub struct SessionStatus {
     pub pid: Option<i32>,
     /// Seconds since it was accepted.
     pub age: f64,
+    /// The limit by which it was asked to end; `null` when it was not.
+    #[serde(default)]
+    pub ending: Option<LifeLimit>,
 }
 
 /// What would decide about a client: the last line of `explain`.

@@ -307,6 +307,7 @@ mod tests {
             max_rss: Some(1),
             received: None,
             sent: None,
+            limit: None,
         };
         assert_eq!(written(&mut limiter, &ended, 100_000, now), 100_000);
         assert!(limiter.windows.is_empty());

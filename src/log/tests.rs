@@ -68,6 +68,7 @@ fn events<'a>(parts: &'a Parts, tally: &'a Tally) -> Vec<Event<'a>> {
         max_rss: Some(number),
         received: None,
         sent: None,
+        limit: None,
     };
     let not_started = Event::NotStarted {
         session,
@@ -192,6 +193,7 @@ fn json_is_several_times_faster_than_an_object() {
         max_rss: Some(1234),
         received: None,
         sent: None,
+        limit: None,
     };
     let mut out = Vec::new();
     let mut time = |line: &mut dyn FnMut(&mut Vec<u8>)| {

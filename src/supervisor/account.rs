@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::sys::destroyed::{Destroyed, Notices};
 use crate::sys::poll::Interest;
 use crate::sys::wait::{self, Exit};
+use crate::table::LifeLimit;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub(super) struct Ended {
     pub(super) session: SessionFacts,
     pub(super) exit: Exit,
     pub(super) duration: Duration,
+    /// The limit that ended it, if one did.
+    pub(super) limit: Option<LifeLimit>,
 }
 
 /// What is known of connections by their cookies.
@@ -141,6 +144,7 @@ impl Supervisor {
             session,
             exit,
             duration,
+            limit,
         } = ended;
         self.observe_session(session, |session| Event::Ended {
             session,
@@ -151,6 +155,7 @@ impl Supervisor {
             max_rss: Some(exit.max_rss).filter(|peak| *peak > wait::own_max_rss()),
             received: moved.map(|moved| moved.received),
             sent: moved.map(|moved| moved.sent),
+            limit,
         });
         self.forget_if_over(session.service);
     }

@@ -15,6 +15,7 @@ mod changes;
 mod children;
 mod condition;
 mod control;
+mod life;
 mod link;
 mod listeners;
 mod loading;
@@ -47,6 +48,7 @@ use crate::table::{Server, ServiceId};
 use account::Accounts;
 use children::{Children, SessionFacts};
 use control::{Control, Since};
+use life::Lives;
 use link::Link;
 use listeners::Listeners;
 use loading::Loading;
@@ -83,6 +85,7 @@ pub struct Supervisor {
     clock: Clock,
     children: Children,
     accounts: Accounts,
+    lives: Lives,
     waiters: HashMap<i32, waiting::Waiter>,
     diag: Diag,
     pipes: stderr::Pipes,
@@ -163,6 +166,7 @@ impl Supervisor {
             Timer::StartWorker => self.start_worker(),
             Timer::Stop => self.stop_further(),
             Timer::Accounts => self.close_accounts(now),
+            Timer::Life => self.look_after_lives(now),
             Timer::Refused => self.end_refused(now),
             Timer::Flush => {}
             Timer::Callers => self.look_after_callers(now),

@@ -134,6 +134,7 @@ impl Supervisor {
                     session,
                     exit,
                     duration,
+                    limit: self.end_life(exit.pid),
                 };
                 self.on_program_exit(ended, permit, failure, cookie);
             }

@@ -140,6 +140,7 @@ impl Supervisor {
             clock: Clock::new(),
             children: Default::default(),
             accounts: Default::default(),
+            lives: Default::default(),
             waiters: Default::default(),
             diag: Default::default(),
             pipes: Default::default(),

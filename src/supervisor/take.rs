@@ -207,7 +207,11 @@ impl Supervisor {
                 if let Some(cookie) = connected.cookie {
                     self.accounts.expect(cookie);
                 }
+                let pid = launched.spawned.pid;
                 self.enter_program(launched, session, connected.at, connected.cookie);
+                if facts.life.is_limited() {
+                    self.begin_life(pid, session, facts.life, connected.at);
+                }
                 self.shortage.succeeded(&mut self.timers);
             }
             Err(postponed) => {

@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Stop,
     /// The kernel has had its time to tell what connections have moved.
     Accounts,
+    /// A limit of a session may have been reached.
+    Life,
     /// Refused clients have had their time to go.
     Refused,
     /// The log may be read again.

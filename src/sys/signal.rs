@@ -122,6 +122,17 @@ pub fn signal_group(pid: i32, signal: Signal) {
     }
 }
 
+/// Sends a signal to what is left of the group of a child that was reaped.
+pub fn signal_left_behind(pid: i32, signal: Signal) {
+    let _ = nix::sys::signal::killpg(Pid::from_raw(pid), signal);
+}
+
+/// Whether a process group has no member. That of a child which was reaped keeps its number for as
+/// long as it has one.
+pub fn is_group_empty(pid: i32) -> bool {
+    nix::sys::signal::killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
+}
+
 /// Asks a child's whole process group to end, or ends it. Each child leads a session and a group of
 /// its own.
 pub fn end_group(pid: i32, forcibly: bool) {

@@ -1,6 +1,6 @@
 //! One entry of the table: what is run, as whom, and within which limits.
 
-use super::Endpoint;
+use super::{Endpoint, Life};
 pub use crate::sys::limits::Resource;
 pub use crate::sys::options::{Keepalive, SocketOptions};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub struct Service {
     pub rules: u32,
     /// Whether bytes are counted on the TCP connections that are given to the program.
     pub account: bool,
+    /// How long its sessions may last.
+    pub life: Life,
 }
 
 /// What answers a client.

@@ -130,6 +130,7 @@ fn detached(event: &Event) -> Option<Event<'static>> {
             max_rss,
             received,
             sent,
+            limit,
         } => Event::Ended {
             session: nameless(session),
             pid: *pid,
@@ -139,6 +140,7 @@ fn detached(event: &Event) -> Option<Event<'static>> {
             max_rss: *max_rss,
             received: *received,
             sent: *sent,
+            limit: *limit,
         },
         Event::Finished {
             session,

@@ -206,6 +206,7 @@ impl Supervisor {
             peer: peer.map(|peer| peer.to_string()),
             pid,
             age: born.elapsed().as_millis() as f64 / 1000.0,
+            ending: pid.and_then(|pid| self.lives.ending(pid)),
         })
     }
 

@@ -1,0 +1,55 @@
+//! How long a connection that was given to a program may last, and what ends it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The life limits of a service. Times are in seconds, 1 to a year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// From accept to the end, whatever happens.
+    pub max_lifetime: Option<u32>,
+    /// Between the request to end (SIGTERM) and the end (SIGKILL).
+    pub grace: u32,
+}
+
+/// `grace` where the table has none.
+const GRACE: u32 = 5;
+
+impl Default for Life {
+    fn default() -> Life {
+        Life {
+            max_lifetime: None,
+            grace: GRACE,
+        }
+    }
+}
+
+impl Life {
+    /// Whether there is a limit: only then is a session watched at all.
+    pub fn is_limited(&self) -> bool {
+        self.max_lifetime.is_some()
+    }
+}
+
+/// Which limit has ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LifeLimit {
+    /// `max_lifetime`.
+    MaxLifetime,
+}
+
+impl LifeLimit {
+    /// The word for it in logs and lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            LifeLimit::MaxLifetime => "max-lifetime",
+        }
+    }
+}
+
+impl fmt::Display for LifeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
