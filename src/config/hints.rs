@@ -295,7 +295,13 @@ const WORDS: &[(&str, Meaning)] = &[
         Is("max_connections", "or limits, for the program's resources"),
     ),
     ("concurrency", Is("max_connections", "")),
-    ("timeout", Later("time limits for connections")),
+    (
+        "timeout",
+        Is(
+            "idle_timeout",
+            "of a connection that moves nothing; max_lifetime is for any",
+        ),
+    ),
     ("tls", Later("TLS")),
     // what later versions are to know
     ("bind_device", Later(SOCKET)),

@@ -437,6 +437,31 @@ pub const KEYS: &[Key] = &[
          when it ends stays under the limit.",
     ),
     program(
+        "idle_timeout",
+        "a duration from \"1s\" to \"365d\"",
+        "no limit",
+        r#"idle_timeout = "10m""#,
+        "How long a TCP connection may move nothing: the client sends nothing and takes nothing. Then it is ended as with \
+         max_lifetime. The kernel's counters tell, asked every quarter of that time; a Unix socket has none.",
+    ),
+    program(
+        "first_byte_timeout",
+        "a duration from \"1s\" to \"365d\"",
+        "no limit",
+        r#"first_byte_timeout = "20s""#,
+        "How long a TCP client may take to send its first byte. Then the connection is ended as with max_lifetime. Only \
+         for protocols in which the client speaks first.",
+    ),
+    program(
+        "kill_on_disconnect",
+        "true or false",
+        "false",
+        "kill_on_disconnect = true",
+        "Whether a program is ended, as with max_lifetime, when its TCP connection is over: reset, timed out (see \
+         keepalive and user_timeout), or closed by both sides. It is looked at once a second. A client that has closed \
+         its own direction only, such as nc -N, still gets its answer.",
+    ),
+    program(
         "grace",
         "a duration from \"1s\" to \"365d\"",
         "\"5s\"",

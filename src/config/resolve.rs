@@ -191,7 +191,8 @@ impl<'h> Resolver<'h> {
                         .at(place);
                 self.mistakes.push(mistake.help(match key.name {
                     "account" => "leave it out: built-in services count always",
-                    "max_lifetime" | "grace" => {
+                    "max_lifetime" | "idle_timeout" | "first_byte_timeout"
+                    | "kill_on_disconnect" | "grace" => {
                         "leave it out: built-in services end silent clients by themselves"
                     }
                     _ => "leave it out: it is for services with a command",

@@ -5,19 +5,21 @@
 //! process group, and so under its limits; it is looked after once a second. The group keeps its
 //! number, and nobody else can be given that, for as long as it has a member.
 
+mod watched;
+
 use super::Supervisor;
 use super::children::SessionFacts;
 use super::timers::Timer;
 use crate::event::Event;
+use crate::sys::pulse::{self, Ends};
 use crate::sys::signal::{Signal, is_group_empty, signal_group, signal_left_behind};
 use crate::table::{Life, LifeLimit};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+use watched::{LOOK, Step, Watched};
 
 /// Sessions looked at in one turn.
 const BATCH: usize = 64;
-/// How often to look at what was left behind, or does not die.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Sessions with limits, by the number of their program and process group.
 #[derive(Debug, Default)]
@@ -25,31 +27,8 @@ pub(super) struct Lives {
     sessions: HashMap<i32, Watched>,
     /// When each is to be looked at next.
     due: BTreeSet<(Instant, i32)>,
-}
-
-/// One of them.
-#[derive(Debug)]
-struct Watched {
-    session: SessionFacts,
-    life: Life,
-    /// When it was accepted.
-    began: Instant,
-    /// When to look at it next.
-    next: Instant,
-    step: Step,
-    /// Whether its program has ended: what is left is what it has left behind.
-    has_ended: bool,
-}
-
-/// How far its end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// No limit was reached.
-    Lives,
-    /// It was asked to end.
-    Asked(LifeLimit),
-    /// It was ended; what is in the kernel may take its time.
-    Killed(LifeLimit),
+    /// Whether the kernel tells how connections are.
+    has_pulse: bool,
 }
 
 impl Lives {
@@ -90,22 +69,7 @@ impl Lives {
     }
 }
 
-impl Step {
-    fn limit(self) -> Option<LifeLimit> {
-        match self {
-            Step::Lives => None,
-            Step::Asked(limit) | Step::Killed(limit) => Some(limit),
-        }
-    }
-}
-
 impl Watched {
-    /// When its next limit is reached.
-    fn next_limit(&self) -> Option<(Instant, LifeLimit)> {
-        let time = Duration::from_secs(self.life.max_lifetime?.into());
-        Some((self.began + time, LifeLimit::MaxLifetime))
-    }
-
     fn signal(&self, pid: i32, signal: Signal) {
         match self.has_ended {
             // The process of this number may be anyone's, the group is not.
@@ -116,6 +80,19 @@ impl Watched {
 }
 
 impl Supervisor {
+    /// Finds out whether the kernel tells how connections are, if a service needs that.
+    pub(super) fn configure_lives(&mut self, needs_pulse: bool) {
+        if !needs_pulse || self.lives.has_pulse {
+            return;
+        }
+        self.lives.has_pulse = pulse::is_answered(&mut self.diag);
+        if !self.lives.has_pulse {
+            let text = "idle_timeout, first_byte_timeout and kill_on_disconnect do not work here: \
+                        the kernel tells nothing of connections (sock_diag, tcp_diag)";
+            self.observe(&Event::Warning { text });
+        }
+    }
+
     /// Watches a session from now on.
     pub(super) fn begin_life(
         &mut self,
@@ -123,21 +100,14 @@ impl Supervisor {
         session: SessionFacts,
         life: Life,
         began: Instant,
+        ends: Option<Ends>,
     ) {
-        let mut watched = Watched {
-            session,
-            life,
-            began,
-            next: began,
-            step: Step::Lives,
-            has_ended: false,
-        };
-        let Some((at, _)) = watched.next_limit() else {
-            return;
-        };
-        watched.next = at;
-        self.lives.enter(pid, watched);
-        self.time_lives();
+        let ends = ends.filter(|_| self.lives.has_pulse);
+        let watched = Watched::new(session, life, began, ends);
+        if watched.next_look(began).is_some() {
+            self.lives.enter(pid, watched);
+            self.time_lives();
+        }
     }
 
     /// A program has ended. Returns the limit by which it was asked to.
@@ -174,44 +144,44 @@ impl Supervisor {
     }
 
     fn look_after_life(&mut self, pid: i32, now: Instant) {
-        let Some(watched) = self.lives.sessions.get(&pid) else {
+        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
             return;
         };
         if watched.has_ended && is_group_empty(pid) {
             self.lives.leave(pid);
             return;
         }
-        let (step, grace) = (watched.step, Duration::from_secs(watched.life.grace.into()));
-        let reached = watched.next_limit().filter(|(at, _)| *at <= now);
-        match (step, reached) {
-            (Step::Lives, Some((_, limit))) => {
-                self.ask_to_end(pid, limit);
-                self.lives.look_at(pid, now + grace);
-            }
-            (Step::Lives, None) => self.look_again(pid, now),
-            (Step::Asked(limit) | Step::Killed(limit), _) => {
-                if let Some(watched) = self.lives.sessions.get_mut(&pid) {
-                    watched.step = Step::Killed(limit);
-                    watched.signal(pid, Signal::SIGKILL);
-                }
+        match watched.step {
+            Step::Lives => self.judge(pid, now),
+            Step::Asked(limit) | Step::Killed(limit) => {
+                watched.step = Step::Killed(limit);
+                watched.signal(pid, Signal::SIGKILL);
                 self.lives.look_at(pid, now + LOOK);
             }
         }
     }
 
-    /// No limit was reached yet.
-    fn look_again(&mut self, pid: i32, now: Instant) {
-        let Some(watched) = self.lives.sessions.get(&pid) else {
+    /// Looks whether a session has reached a limit.
+    fn judge(&mut self, pid: i32, now: Instant) {
+        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
             return;
         };
-        let limit = watched.next_limit().map(|(at, _)| at);
-        let look = watched.has_ended.then_some(now + LOOK);
-        if let Some(next) = limit.into_iter().chain(look).min() {
-            self.lives.look_at(pid, next);
+        let pulse = watched
+            .ends
+            .and_then(|ends| pulse::pulse(&mut self.diag, &ends));
+        if let Some(pulse) = pulse {
+            watched.note(pulse, now);
+        }
+        if let Some(limit) = watched.reached(now, pulse.is_some()) {
+            return self.ask_to_end(pid, limit, now);
+        }
+        match watched.next_look(now) {
+            Some(next) => self.lives.look_at(pid, next),
+            None => drop(self.lives.leave(pid)),
         }
     }
 
-    fn ask_to_end(&mut self, pid: i32, limit: LifeLimit) {
+    fn ask_to_end(&mut self, pid: i32, limit: LifeLimit, now: Instant) {
         let Some(watched) = self.lives.sessions.get_mut(&pid) else {
             return;
         };
@@ -219,6 +189,8 @@ impl Supervisor {
         watched.signal(pid, Signal::SIGTERM);
         watched.signal(pid, Signal::SIGCONT);
         let (session, has_ended) = (watched.session, watched.has_ended);
+        let grace = Duration::from_secs(watched.life.grace.into());
+        self.lives.look_at(pid, now + grace);
         if has_ended {
             self.observe_session(session, |session| Event::Swept { session, limit });
         }

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::launch::{self, Connection, Launched, Local};
 use crate::refuse;
 use crate::sys::poll::Interest;
+use crate::sys::pulse::Ends;
 use crate::sys::socket::{self, Peer};
 use crate::sys::spawn::Plan;
 use crate::sys::{Errno, destroyed};
@@ -197,6 +198,7 @@ impl Supervisor {
             connection,
             permit,
         } = waiting;
+        let ends = facts.life.needs_pulse().then(|| ends_of(&connection));
         match launch::connection(&mut self.spawner, &plan, &facts, connection, permit) {
             Ok((launched, connected)) => {
                 let session = SessionFacts {
@@ -210,7 +212,7 @@ impl Supervisor {
                 let pid = launched.spawned.pid;
                 self.enter_program(launched, session, connected.at, connected.cookie);
                 if facts.life.is_limited() {
-                    self.begin_life(pid, session, facts.life, connected.at);
+                    self.begin_life(pid, session, facts.life, connected.at, ends.flatten());
                 }
                 self.shortage.succeeded(&mut self.timers);
             }
@@ -391,6 +393,18 @@ impl Supervisor {
             Action::Exec(_) => self.wake_in_turn(entry.listeners.clone()),
             Action::Builtin(_) => {}
         }
+    }
+}
+
+/// What tells a TCP connection from all others, for when it has been given away.
+fn ends_of(connection: &Connection) -> Option<Ends> {
+    match (&connection.local, connection.peer) {
+        (Local::Inet(local), Peer::Inet(peer)) => Some(Ends {
+            local: *local,
+            peer,
+            cookie: destroyed::cookie(connection.socket.as_fd())?,
+        }),
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod names;
 pub mod options;
 pub mod poll;
+pub mod pulse;
 pub mod queue;
 pub mod signal;
 pub mod socket;

@@ -58,14 +58,19 @@ impl Diag {
 
     fn waiting_unix(&mut self, listener: BorrowedFd) -> Option<u32> {
         let inode = stat::fstat(listener).ok()?.st_ino as u32;
+        let mut answer = [0; 512];
+        let length = self.ask(&question(inode), &mut answer)?;
+        queue_of(answer.get(..length)?)
+    }
+
+    /// Asks a question of sock_diag(7). Returns the length of its answer.
+    pub(super) fn ask(&mut self, question: &[u8], answer: &mut [u8]) -> Option<usize> {
         if self.netlink.is_none() {
             self.netlink = open().ok();
         }
         let netlink = self.netlink.as_ref()?.as_raw_fd();
-        net::send(netlink, &question(inode), MsgFlags::MSG_DONTWAIT).ok()?;
-        let mut answer = [0; 512];
-        let length = net::recv(netlink, &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
-        queue_of(answer.get(..length)?)
+        net::send(netlink, question, MsgFlags::MSG_DONTWAIT).ok()?;
+        net::recv(netlink, answer, MsgFlags::MSG_DONTWAIT).ok()
     }
 }
 

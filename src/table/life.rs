@@ -8,6 +8,12 @@ use std::fmt;
 pub struct Life {
     /// From accept to the end, whatever happens.
     pub max_lifetime: Option<u32>,
+    /// Without a byte that came or was taken by the client. TCP only, like the next two.
+    pub idle_timeout: Option<u32>,
+    /// From accept to the client's first byte.
+    pub first_byte_timeout: Option<u32>,
+    /// Whether a session ends when its connection is over.
+    pub kill_on_disconnect: bool,
     /// Between the request to end (SIGTERM) and the end (SIGKILL).
     pub grace: u32,
 }
@@ -19,6 +25,9 @@ impl Default for Life {
     fn default() -> Life {
         Life {
             max_lifetime: None,
+            idle_timeout: None,
+            first_byte_timeout: None,
+            kill_on_disconnect: false,
             grace: GRACE,
         }
     }
@@ -27,7 +36,12 @@ impl Default for Life {
 impl Life {
     /// Whether there is a limit: only then is a session watched at all.
     pub fn is_limited(&self) -> bool {
-        self.max_lifetime.is_some()
+        self.max_lifetime.is_some() || self.needs_pulse()
+    }
+
+    /// Whether the kernel must be asked how a connection is.
+    pub fn needs_pulse(&self) -> bool {
+        self.idle_timeout.is_some() || self.first_byte_timeout.is_some() || self.kill_on_disconnect
     }
 }
 
@@ -37,6 +51,12 @@ impl Life {
 pub enum LifeLimit {
     /// `max_lifetime`.
     MaxLifetime,
+    /// `idle_timeout`.
+    IdleTimeout,
+    /// `first_byte_timeout`.
+    FirstByteTimeout,
+    /// `kill_on_disconnect`.
+    Disconnected,
 }
 
 impl LifeLimit {
@@ -44,6 +64,9 @@ impl LifeLimit {
     pub fn name(self) -> &'static str {
         match self {
             LifeLimit::MaxLifetime => "max-lifetime",
+            LifeLimit::IdleTimeout => "idle-timeout",
+            LifeLimit::FirstByteTimeout => "first-byte-timeout",
+            LifeLimit::Disconnected => "disconnected",
         }
     }
 }

@@ -1,21 +1,9 @@
 //! `max_lifetime` and `grace`.
 
+use super::{is_gone, pid_from, script, seconds};
 use crate::harness::*;
 
 const LIMITED: &str = "max_lifetime = \"1s\"\ngrace = \"1s\"\n";
-
-fn script(text: &str) -> String {
-    format!("command = [\"/bin/sh\", \"-c\", '''{text}''']\n")
-}
-
-/// A process, from the line in which it or its parent has said its number.
-fn pid_from(client: &Client) -> u32 {
-    client.read_line().parse().expect("a process id")
-}
-
-fn is_gone(pid: u32) {
-    until("the process is gone", || !is_running(pid));
-}
 
 #[test]
 fn a_program_that_has_lived_long_enough_is_asked_to_end() {
@@ -72,12 +60,7 @@ fn a_program_that_ignores_the_request_is_killed_after_the_grace_period_and_list_
     let end = server.wait_end("a");
     assert_eq!(end.field("status"), Some("signal:KILL"));
     assert_eq!(end.field("reason"), Some("max-lifetime"));
-    let took: f64 = end
-        .field("duration")
-        .unwrap()
-        .trim_end_matches('s')
-        .parse()
-        .unwrap();
+    let took = seconds(&end);
     assert!((2.0..4.0).contains(&took), "{took}");
     server.stop();
 }
