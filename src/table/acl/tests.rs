@@ -1,5 +1,7 @@
 //! Lists by example, and beside a list that looks at every entry.
 
+mod steps;
+
 use super::*;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
