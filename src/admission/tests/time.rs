@@ -58,6 +58,61 @@ fn a_step_back_gives_nothing_and_stops_nothing() {
 }
 
 #[test]
+fn the_clock_on_the_wall_opens_and_closes_and_does_nothing_else() {
+    let (every_day, from, to) = (0b111_1111, 8 * 60, 18 * 60);
+    let rules = Rules {
+        rate: per_second(10, 50),
+        rate_per_source: per_second(1, 5),
+        hours: Some(Hours(vec![Span {
+            days: every_day,
+            from,
+            to,
+        }])),
+        ..Rules::default()
+    };
+    let mut admission = with_rules(100_000, rules);
+    let (who, banned) = (client("192.0.2.1"), client("192.0.2.9"));
+    let noon = at(100.0);
+    let ban = prefix("192.0.2.9/32");
+    let until = Duration::from_secs(160);
+    admission.ban(ban, until, &noon).unwrap();
+    let (permits, _) = take_up_to(&mut admission, who, &noon, 3);
+    assert_eq!(permits.len(), 3);
+    // Somebody sets it again and again; not a second goes by.
+    for (weekday, minute) in [(1, 3 * 60), (6, 12 * 60), (0, 0), (1, 18 * 60), (1, 8 * 60)] {
+        let set = Now {
+            weekday,
+            minute,
+            ..noon
+        };
+        let is_open = (from..to).contains(&minute);
+        let seen = admission.explain("s", who, &set);
+        let expected = if is_open { Ok(()) } else { Err(Refusal::Hours) };
+        assert_eq!((seen.verdict, seen.open), (expected, is_open));
+        let tokens = |level: Option<Level>| level.map(|level| level.tokens);
+        assert_eq!(
+            (tokens(seen.rate), tokens(seen.rate_per_source)),
+            (Some(47), Some(2))
+        );
+        assert_eq!(admission.room("s", &set), Room::Open);
+        let seen = admission.explain("s", banned, &set);
+        assert_eq!(seen.verdict, Err(Refusal::Banned));
+        assert_eq!(seen.banned, Some(Duration::from_secs(60)));
+    }
+    let closed = Now {
+        minute: 18 * 60,
+        ..noon
+    };
+    let refusal = admission.admit("s", who, &closed).unwrap_err();
+    assert_eq!(refusal, Refusal::Hours);
+    let (permits, why) = take_up_to(&mut admission, who, &noon, 9);
+    assert_eq!((permits.len(), why), (2, Some(Refusal::RatePerSource)));
+    // The ban ends by the other clock.
+    let over = Now { at: until, ..noon };
+    assert!(admission.admit("s", banned, &over).is_ok());
+}
+
+#[test]
 fn no_moment_is_too_far() {
     let mut admission = limited();
     for moment in [Duration::MAX, Duration::ZERO, Duration::MAX] {
