@@ -1,6 +1,8 @@
 //! Who gets in: lists, limits, shares, rates, hours; and what those are told that do not.
 
+mod families;
 mod floods;
+mod many_sources;
 mod turns;
 
 use crate::harness::*;

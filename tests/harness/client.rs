@@ -8,7 +8,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, bind,
     connect, getsockname, recv, send, setsockopt, shutdown, socket, sockopt,
 };
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -60,7 +60,8 @@ impl Client {
         Ok(Client(fd))
     }
 
-    /// Connects to an IPv4 address from another one of this host's, such as 127.0.0.7.
+    /// Connects from an address that leads back to this host, such as 127.0.0.7; an IPv4-mapped one
+    /// goes with a mapped `address`.
     #[track_caller]
     pub(crate) fn connect_from(source: &str, address: &str) -> Client {
         Client::try_connect_from(source, address)
@@ -69,11 +70,16 @@ impl Client {
 
     /// The same, for tests of services that may not answer.
     pub(crate) fn try_connect_from(source: &str, address: &str) -> Result<Client, Errno> {
-        let source: std::net::Ipv4Addr = source.parse().expect("an IPv4 address");
-        let kind = SockType::Stream;
-        let fd = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        let source: IpAddr = source.parse().expect("an address");
+        let family = match source {
+            IpAddr::V4(_) => AddressFamily::Inet,
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        };
+        let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         // Without it the port would be taken before it is known where the connection leads to.
         setsockopt(&fd, sockopt::IpBindAddressNoPort, &true)?;
+        // A route may lead back where no interface has the address.
+        setsockopt(&fd, sockopt::IpFreebind, &true)?;
         bind(
             fd.as_raw_fd(),
             &SockaddrStorage::from(SocketAddr::from((source, 0))),
