@@ -1,11 +1,18 @@
 //! What admission costs, and whether a flood from one source is felt by another:
-//! `cargo bench --bench admission`.
+//! `cargo bench --bench admission`, or `cargo bench --bench admission -- counted` for one table.
 //!
-//! Three tables, as ratios within one run, since machines are noisy:
-//! 1. a question to lists of different lengths (no server);
-//! 2. connections a second to a service that starts a program, without and with 100,000 prefixes,
-//!    rounds interleaved;
-//! 3. the time that a client takes to be served, alone and while another source floods the service.
+//! Tables, as ratios within one run, since machines are noisy, or of what can be counted:
+//! 1. `questions`: a question to lists of different lengths (no server);
+//! 2. `connections`: connections a second to a service that starts a program, without and with
+//!    100,000 prefixes, rounds interleaved;
+//! 3. `floods`: the time that a client takes to be served, alone and while another source floods
+//!    the service;
+//! 4. `counted`: instructions and system calls of whoever admits, for one connection.
+
+#[path = "admission/counted.rs"]
+mod counted;
+#[path = "../tests/admission/instructions.rs"]
+mod instructions;
 
 use oxinetd::table::{Acl, AclEntry, Client, List, Who};
 use std::hint::black_box;
@@ -14,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Prefixes of a long list.
@@ -22,9 +29,22 @@ const MANY: u32 = 100_000;
 const ROUNDS: usize = 9;
 
 fn main() {
-    questions();
-    connections();
-    floods();
+    let tables: [(&str, fn()); 4] = [
+        ("questions", questions),
+        ("connections", connections),
+        ("floods", floods),
+        ("counted", counted::table),
+    ];
+    // Cargo adds `--bench`.
+    let named: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    for (name, table) in tables {
+        if named.is_empty() || named.iter().any(|word| word == name) {
+            table();
+        }
+    }
 }
 
 /// Different addresses without an order.
@@ -63,15 +83,21 @@ fn questions() {
     }
 }
 
-/// 2.
-fn connections() {
-    const CONNECTIONS: u32 = 3_000;
+/// A directory with a file `list` of many prefixes, which nobody of ours is in.
+fn with_list() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let list: String = (0..MANY)
         .map(|number| format!("{}\n", address(number)))
         .filter(|line| !line.starts_with("127."))
         .collect();
     std::fs::write(directory.path().join("list"), list).expect("the list");
+    directory
+}
+
+/// 2.
+fn connections() {
+    const CONNECTIONS: u32 = 3_000;
+    let directory = with_list();
     let program = "command = [\"/bin/true\"]";
     let short = Server::start(directory.path(), "short", program);
     let keys = format!("{program}\ndeny = \"@list\"");
@@ -164,6 +190,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// Whoever accepts for the service: the worker for a built-in one.
+    admits: u32,
+    /// Connections that have ended, by the log.
+    ended: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -178,15 +208,29 @@ impl Server {
             .spawn()
             .expect("the server");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let begins = "listening service=a address=";
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix(begins)?.parse().ok())
-            .expect("the server listens");
+        let (mut address, mut admits) = (None, child.id());
+        let is_said = lines.by_ref().map_while(Result::ok).any(|line| {
+            if let Some(text) = line.strip_prefix("listening service=a address=") {
+                address = text.parse().ok();
+            } else if let Some(pid) = line.strip_prefix("worker-started pid=") {
+                admits = pid.parse().expect("a pid");
+            }
+            line.starts_with("ready ")
+        });
+        let ended = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&ended);
         // The log is read, so that writing it is part of the work.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address }
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                counter.fetch_add(usize::from(line.starts_with("end ")), Ordering::Relaxed);
+            }
+        });
+        Server {
+            child,
+            address: address.filter(|_| is_said).expect("the server listens"),
+            admits,
+            ended,
+        }
     }
 
     fn connect(&self, source: &str) -> TcpStream {

@@ -1,7 +1,9 @@
 //! Who gets in: lists, limits, shares, rates, hours; and what those are told that do not.
 
+mod cost;
 mod families;
 mod floods;
+mod instructions;
 mod many_sources;
 mod turns;
 
