@@ -145,6 +145,7 @@ pub fn plan(
             groups: &identity.groups,
         }),
         no_new_privileges: program.no_new_privileges,
+        keeps_tree: service.life.is_limited(),
     };
     Rc::new(Plan::new(&spec).expect("cannot happen: the loader refuses NUL in strings"))
 }

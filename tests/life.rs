@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod sockets;
+mod tree;
 mod vanished;
 
 use crate::harness::*;

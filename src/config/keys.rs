@@ -433,8 +433,8 @@ pub const KEYS: &[Key] = &[
         "no limit",
         r#"max_lifetime = "1h""#,
         "How long a connection may last, whatever happens. Then its program, and what that has started, is asked to end \
-         (SIGTERM and SIGCONT to the process group), and after grace it is ended (SIGKILL). What a program leaves behind \
-         when it ends stays under the limit.",
+         (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): its process group, and daemons that it has \
+         started. What a program leaves behind when it ends stays under the limit.",
     ),
     program(
         "idle_timeout",

@@ -1,9 +1,11 @@
 //! Limits of sessions: when one is reached, the program and what it has started are asked to end
 //! (TERM, and CONT for what is stopped), and after a grace period ended (KILL).
 //!
-//! Only sessions of services with a limit are known here. What a program leaves behind stays in its
-//! process group, and so under its limits; it is looked after once a second. The group keeps its
-//! number, and nobody else can be given that, for as long as it has a member.
+//! Only sessions of services with a limit are known here. What a program has started is its process
+//! group and its descendants: it adopts those whose parents end, so none is lost while it lives. What
+//! it leaves behind stays under its limits, looked after once a second: the group, which keeps its
+//! number for as long as it has a member, and descendants outside of it that were seen before the
+//! program ended.
 
 mod watched;
 
@@ -20,6 +22,8 @@ use watched::{LOOK, Step, Watched};
 
 /// Sessions looked at in one turn.
 const BATCH: usize = 64;
+/// How often to kill at once what starts more while it is being killed; then once a second.
+const ROUNDS: usize = 8;
 
 /// Sessions with limits, by the number of their program and process group.
 #[derive(Debug, Default)]
@@ -76,6 +80,18 @@ impl Watched {
             true => signal_left_behind(pid, signal),
             false => signal_group(pid, signal),
         }
+        self.tree.signal(signal);
+    }
+
+    /// Looks for what its program has started.
+    fn look_for_descendants(&mut self, pid: i32) -> bool {
+        let root = (!self.has_ended).then_some(pid);
+        self.tree.grow(root)
+    }
+
+    /// Whether nothing is left of it when its program has ended.
+    fn is_over(&mut self, pid: i32) -> bool {
+        self.has_ended && self.tree.is_empty() && is_group_empty(pid)
     }
 }
 
@@ -115,7 +131,7 @@ impl Supervisor {
         let watched = self.lives.sessions.get_mut(&pid)?;
         watched.has_ended = true;
         let (limit, next) = (watched.step.limit(), watched.next);
-        if is_group_empty(pid) {
+        if watched.is_over(pid) {
             self.lives.leave(pid);
         } else {
             self.lives.look_at(pid, next.min(Instant::now() + LOOK));
@@ -147,15 +163,22 @@ impl Supervisor {
         let Some(watched) = self.lives.sessions.get_mut(&pid) else {
             return;
         };
-        if watched.has_ended && is_group_empty(pid) {
+        if watched.is_over(pid) {
             self.lives.leave(pid);
             return;
         }
+        watched.look_for_descendants(pid);
         match watched.step {
             Step::Lives => self.judge(pid, now),
             Step::Asked(limit) | Step::Killed(limit) => {
                 watched.step = Step::Killed(limit);
-                watched.signal(pid, Signal::SIGKILL);
+                // The children of one that is being killed are seen only then.
+                for _ in 0..ROUNDS {
+                    watched.signal(pid, Signal::SIGKILL);
+                    if !watched.look_for_descendants(pid) {
+                        break;
+                    }
+                }
                 self.lives.look_at(pid, now + LOOK);
             }
         }

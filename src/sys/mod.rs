@@ -22,6 +22,7 @@ pub mod spawn;
 pub mod stream;
 pub mod terminal;
 pub mod time;
+pub mod tree;
 pub mod user;
 pub mod wait;
 

@@ -2,6 +2,7 @@
 
 use super::super::children::SessionFacts;
 use crate::sys::pulse::{Ends, Pulse};
+use crate::sys::tree::Tree;
 use crate::table::{Life, LifeLimit};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(super) struct Watched {
     pub(super) step: Step,
     /// Whether its program has ended: what is left is what it has left behind.
     pub(super) has_ended: bool,
+    /// What its program has started, as far as it was seen.
+    pub(super) tree: Tree,
     moved: (u64, u64),
     /// When it moved something last, as far as is known.
     active: Instant,
@@ -66,6 +69,7 @@ impl Watched {
             next: began,
             step: Step::Lives,
             has_ended: false,
+            tree: Tree::default(),
             moved: (0, 0),
             active: began,
             has_spoken: false,

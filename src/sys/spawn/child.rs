@@ -137,6 +137,7 @@ pub(super) struct RawPlan {
     pub(super) groups: *const u32,
     pub(super) group_count: usize,
     pub(super) no_new_privileges: bool,
+    pub(super) keeps_tree: bool,
 }
 
 /// `RawPlan::nice` for "leave it".
@@ -199,6 +200,10 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
         if plan.becomes {
             begin(words, Stage::User);
             identity(args, plan, words);
+        }
+        if plan.keeps_tree {
+            let set = [libc::PR_SET_CHILD_SUBREAPER as usize, 1, 0, 0, 0, 0];
+            must(words, Stage::Session, call(libc::SYS_prctl, set));
         }
         if plan.no_new_privileges {
             let set = [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0, 0];

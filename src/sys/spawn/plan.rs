@@ -30,6 +30,9 @@ pub struct PlanSpec<'a> {
     pub identity: Option<Identity<'a>>,
     /// Whether to set no_new_privs.
     pub no_new_privileges: bool,
+    /// Whether it adopts what its descendants leave behind (PR_SET_CHILD_SUBREAPER), so that its tree
+    /// stays whole.
+    pub keeps_tree: bool,
 }
 
 /// Whom a child becomes.
@@ -121,6 +124,7 @@ impl Plan {
             groups: groups.as_ptr(),
             group_count: groups.len(),
             no_new_privileges: spec.no_new_privileges,
+            keeps_tree: spec.keeps_tree,
         };
         let environment = (c_strings(&spec.env_before)?, c_strings(&spec.env_after)?);
         Ok(Plan {

@@ -1,0 +1,164 @@
+//! What a process has started: found by /proc, told from later processes of the same numbers by the
+//! time of their start (proc(5)), and signalled by descriptor (pidfd_open(2)).
+//!
+//! A process that adopts what its descendants leave behind (PR_SET_CHILD_SUBREAPER) keeps its tree
+//! whole while it lives, whatever sessions they begin. What cannot be read is not found.
+
+use super::Errno;
+use super::fd::own;
+use super::signal::Signal;
+use nix::libc;
+use std::fs;
+use std::os::fd::AsRawFd;
+
+/// The most that is remembered of one tree, so that a fork bomb does not become ours.
+const MOST: usize = 1024;
+
+/// A process, and no later one of the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    pid: i32,
+    /// In the kernel's ticks since boot.
+    start: u64,
+}
+
+/// Descendants of a process that are known.
+#[derive(Debug, Default)]
+pub struct Tree {
+    known: Vec<Process>,
+}
+
+impl Tree {
+    /// Looks for descendants of the root, where that still lives, and of all that are known; forgets
+    /// who has ended. Returns whether new ones were found.
+    pub fn grow(&mut self, root: Option<i32>) -> bool {
+        let before = self.known.len();
+        if let Some(root) = root {
+            self.add_children(root);
+        }
+        let mut next = 0;
+        while let Some(process) = self.known.get(next).copied() {
+            if process.is_alive() {
+                self.add_children(process.pid);
+            }
+            next += 1;
+        }
+        let has_grown = self.known.len() > before;
+        self.known.retain(|process| process.is_alive());
+        has_grown
+    }
+
+    /// Whether nobody that is known lives.
+    pub fn is_empty(&mut self) -> bool {
+        self.known.retain(|process| process.is_alive());
+        self.known.is_empty()
+    }
+
+    /// Sends a signal to all that are known.
+    pub fn signal(&self, signal: Signal) {
+        for process in &self.known {
+            let _ = process.signal(signal);
+        }
+    }
+
+    fn add_children(&mut self, pid: i32) {
+        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            return;
+        };
+        // Each thread has children of its own.
+        for thread in threads.flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let pids = children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok());
+            for process in pids.filter_map(Process::of) {
+                if self.known.len() < MOST && !self.known.contains(&process) {
+                    self.known.push(process);
+                }
+            }
+        }
+    }
+}
+
+impl Process {
+    /// The one that has this number now; `None` for one that has ended.
+    fn of(pid: i32) -> Option<Process> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let start = start_of(&text)?;
+        Some(Process { pid, start })
+    }
+
+    fn is_alive(self) -> bool {
+        Process::of(self.pid) == Some(self)
+    }
+
+    fn signal(self, signal: Signal) -> Result<(), Errno> {
+        // SAFETY: plain system call.
+        let number = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid, 0) };
+        let pidfd = own(Errno::result(number)? as i32);
+        // The descriptor is of whoever has the number; only now is it known who that is.
+        if !self.is_alive() {
+            return Err(Errno::ESRCH);
+        }
+        // SAFETY: the descriptor is ours and open; without details the kernel fills them in.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pidfd.as_raw_fd(),
+                signal as i32,
+                std::ptr::null::<u8>(),
+                0,
+            )
+        };
+        Errno::result(result).map(drop)
+    }
+}
+
+/// The time of start in a `stat` file; `None` for a process that has ended. The name in front may
+/// hold anything, parentheses too.
+fn start_of(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut words = rest.split_whitespace();
+    // Field 3 is the state, field 22 the start.
+    match words.next()? {
+        "Z" | "X" => None,
+        _ => words.nth(18)?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn what_a_process_has_started_is_found_below_what_it_has_started() {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "sh -c 'sleep 65 & echo ready; wait'; :"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let mut tree = Tree::default();
+        assert!(tree.grow(Some(child.id() as i32)));
+        assert_eq!(tree.known.len(), 2);
+        assert!(!tree.grow(Some(child.id() as i32)));
+        tree.signal(Signal::SIGKILL);
+        child.wait().unwrap();
+        // Who adopts the grandchild reaps it, or leaves a zombie.
+        while !tree.is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_name_does_not_hide_the_time_of_start() {
+        let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
+        assert_eq!(start_of(&format!("9 (a) R (b) {fields}")), Some(4711));
+        assert_eq!(start_of("9 (a) Z 1 2 3"), None);
+        assert_eq!(start_of(""), None);
+    }
+}
