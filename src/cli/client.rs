@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// A server that says nothing for so long hangs, or is stopped.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The server gives up on a table that takes longer to load, and says so.
+const LOADING: Duration = Duration::from_secs(10);
 
 /// EX_NOINPUT: there is no such service.
 pub(super) const NO_SUCH: u8 = 66;
@@ -57,19 +59,24 @@ pub(super) fn json_line(value: &impl Serialize) -> String {
 pub(super) struct Client {
     stream: BufReader<UnixStream>,
     place: PathBuf,
+    patience: Duration,
 }
 
 impl Server {
     /// Calls it.
     pub(super) fn call(&self) -> Result<Client, Failure> {
+        self.call_with(PATIENCE)
+    }
+
+    /// The same for those who would rather know soon that it does not answer.
+    pub(super) fn call_with(&self, patience: Duration) -> Result<Client, Failure> {
         let place = self.place();
-        let failed = |errno: Errno| cannot_call(&place, errno);
-        let socket = caller::connect(&place, PATIENCE).map_err(failed)?;
-        let stream = UnixStream::from(socket);
-        let _ = stream.set_read_timeout(Some(PATIENCE));
+        let failed = |errno: Errno| cannot_call(&place, errno, patience);
+        let socket = caller::connect(&place, patience).map_err(failed)?;
         Ok(Client {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(socket.into()),
             place,
+            patience,
         })
     }
 
@@ -89,7 +96,7 @@ impl Server {
     }
 }
 
-fn cannot_call(place: &Path, errno: Errno) -> Failure {
+fn cannot_call(place: &Path, errno: Errno, patience: Duration) -> Failure {
     let path = place.display();
     let (text, exit) = match errno {
         Errno::ENOENT => (
@@ -110,7 +117,7 @@ fn cannot_call(place: &Path, errno: Errno) -> Failure {
             ),
             NOT_PERMITTED,
         ),
-        Errno::EAGAIN => (silent(place), UNAVAILABLE),
+        Errno::EAGAIN => (silent(place, patience), UNAVAILABLE),
         errno => (
             format!("cannot connect to {path}: {}", errno.desc()),
             UNAVAILABLE,
@@ -119,8 +126,20 @@ fn cannot_call(place: &Path, errno: Errno) -> Failure {
     Failure { text, exit }
 }
 
-fn silent(place: &Path) -> String {
-    let seconds = PATIENCE.as_secs();
+/// How long the server may say nothing before and between the lines of its answer; `None` for ever.
+fn silence(request: &Request, patience: Duration) -> Option<Duration> {
+    match request {
+        Request::Events { follow: true, .. } => None,
+        Request::Drain { seconds, .. } => {
+            Some(patience.saturating_add(Duration::from_secs(*seconds)))
+        }
+        Request::Reload { .. } => Some(patience + LOADING),
+        _ => Some(patience),
+    }
+}
+
+fn silent(place: &Path, patience: Duration) -> String {
+    let seconds = patience.as_secs();
     format!(
         "the server at {} does not answer within {seconds} s: is it stopped?",
         place.display()
@@ -128,11 +147,6 @@ fn silent(place: &Path) -> String {
 }
 
 impl Client {
-    /// Lets an answer take as long as it takes.
-    pub(super) fn wait_for_ever(&mut self) {
-        let _ = self.stream.get_ref().set_read_timeout(None);
-    }
-
     /// Asks, hands on each item as it comes, and returns the last line.
     pub(super) fn ask<T: DeserializeOwned>(
         &mut self,
@@ -149,9 +163,11 @@ impl Client {
         request: &Request,
         mut item: impl FnMut(&str, Value) -> std::io::Result<()>,
     ) -> Result<Value, Failure> {
+        let silence = silence(request, self.patience);
+        let _ = self.stream.get_ref().set_read_timeout(silence);
         self.send(request)?;
         loop {
-            let line = self.line()?;
+            let line = self.line(silence.unwrap_or(self.patience))?;
             let value: Value = serde_json::from_str(&line).map_err(|_| self.odd(&line))?;
             if value.get("error").is_some() {
                 let failed: Failed = serde_json::from_value(value).map_err(|_| self.odd(&line))?;
@@ -192,7 +208,7 @@ impl Client {
         }
     }
 
-    fn line(&mut self) -> Result<String, Failure> {
+    fn line(&mut self, silence: Duration) -> Result<String, Failure> {
         let mut line = String::new();
         match self.stream.read_line(&mut line) {
             Ok(0) => Err(Failure {
@@ -204,7 +220,7 @@ impl Client {
             }),
             Ok(_) => Ok(line),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Failure {
-                text: silent(&self.place),
+                text: silent(&self.place, silence),
                 exit: UNAVAILABLE,
             }),
             Err(error) => Err(self.lost(&error)),
@@ -252,5 +268,36 @@ impl Client {
         let best = best.max_by(|a, b| a.0.total_cmp(&b.0));
         best.filter(|(likeness, _)| *likeness > 0.75)
             .map(|(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_long_is_waited_for_longer() {
+        let wait = |request: Request| silence(&request, PATIENCE).map(|time| time.as_secs());
+        let service = || "a".to_owned();
+        let resume = Request::Resume { service: service() };
+        assert_eq!(wait(resume), Some(15));
+        let pause = Request::Pause {
+            service: service(),
+            seconds: Some(600),
+        };
+        assert_eq!(wait(pause), Some(15));
+        let drain = Request::Drain {
+            service: service(),
+            seconds: 60,
+        };
+        assert_eq!(wait(drain), Some(75));
+        assert_eq!(wait(Request::Reload { dry_run: true }), Some(25));
+        let events = |follow| Request::Events {
+            follow,
+            services: Vec::new(),
+            text: true,
+        };
+        assert_eq!(wait(events(false)), Some(15));
+        assert_eq!(wait(events(true)), None);
     }
 }

@@ -35,9 +35,6 @@ impl Events {
 
     fn show(self) -> Result<ExitCode, Failure> {
         let mut client = self.server.call()?;
-        if self.follow {
-            client.wait_for_ever();
-        }
         let request = Request::Events {
             follow: self.follow,
             services: self.services,

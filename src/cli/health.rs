@@ -8,12 +8,13 @@ use clap::Args;
 use serde::Serialize;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Say in one line whether all is well.
 ///
 /// Exits with 0 when it is; with 1 when the server serves but something is degraded (an address is
 /// not bound, a service is paused, unavailable or backing off, resources are short); with 2 when no
-/// server answers.
+/// server answers within 5 seconds.
 ///
 /// For example: oxinetd health || echo "look at oxinetd status"
 #[derive(Debug, Args)]
@@ -35,6 +36,8 @@ struct Verdict {
     exit: u8,
 }
 
+/// Whoever asks wants to know soon.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Problems that are named in the line.
 const NAMED: usize = 5;
 
@@ -62,7 +65,7 @@ impl Health {
             service: None,
             times: false,
         };
-        let (services, mut done) = self.server.call()?.all(&request)?;
+        let (services, mut done) = self.server.call_with(PATIENCE)?.all(&request)?;
         let server = serde_json::from_value(done["server"].take()).ok();
         Ok((services, server))
     }

@@ -112,9 +112,7 @@ impl Action {
     }
 
     fn try_to(&self, request: &Request) -> Result<ExitCode, Failure> {
-        let mut client = self.server.call()?;
-        client.wait_for_ever();
-        let (_, done) = client.all::<Value>(request)?;
+        let (_, done) = self.server.call()?.all::<Value>(request)?;
         let text = match self.json {
             true => json_line(&done),
             false => done["did"].as_str().unwrap_or("done").to_owned() + "\n",

@@ -56,7 +56,6 @@ impl Reload {
 /// Has the server read its table again, and says what came of it.
 pub(super) fn ask(server: &Server, dry_run: bool, json: bool) -> Result<ExitCode, Failure> {
     let mut client = server.call()?;
-    client.wait_for_ever();
     let mut report = Report::default();
     let done = client.ask_raw(&Request::Reload { dry_run }, |_, item| report.add(item));
     // Those who read the object find the mistakes in it.

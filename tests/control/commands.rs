@@ -112,6 +112,32 @@ fn health_is_a_line_and_a_number() {
     server.stop();
 }
 
+/// Each gives up by itself; they wait at the same time.
+#[test]
+fn a_server_that_is_stopped_keeps_nobody_waiting() {
+    let server = server().service("a", CAT).start();
+    server.signal(Signal::SIGSTOP);
+    let (health, killed) = std::thread::scope(|scope| {
+        let health = scope.spawn(|| command(&server, &["health"]));
+        let killed = command(&server, &["kill", "3"]);
+        (health.join().unwrap(), killed)
+    });
+    server.signal(Signal::SIGCONT);
+    let says = |seconds| {
+        let path = server.directory().join("control");
+        format!("the server at {path} does not answer within {seconds} s: is it stopped?\n")
+    };
+    assert_eq!(
+        (health.code, health.stdout),
+        (Some(2), "down: ".to_owned() + &says(5))
+    );
+    assert_eq!(
+        (killed.code, killed.stderr),
+        (Some(69), "oxinetd: ".to_owned() + &says(15))
+    );
+    server.stop();
+}
+
 #[test]
 fn commands_find_the_server_by_the_environment() {
     let server = server().service("a", CAT).start();
