@@ -453,7 +453,7 @@ fn programs_read_json() {
     let expected = serde_json::json!({
         "ok": true, "command": "disable", "service": "daytime", "file": "t.toml", "written": true,
         "changes": [{"line": 14, "removed": [], "added": ["  enabled = false"]}],
-        "warnings": [], "old_mistakes": 0, "reloaded": false,
+        "warnings": [], "old_mistakes": 0, "reloaded": false, "not_bound": [],
     });
     assert_eq!(json(&["disable", "daytime"]), (0, expected));
     let (code, value) = json(&["remove", "nothing"]);

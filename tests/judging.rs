@@ -234,3 +234,41 @@ fn an_added_service_is_in_force_at_once() {
     server.settle();
     server.stop();
 }
+
+#[test]
+fn an_added_service_that_is_not_bound_is_told() {
+    let server = both("");
+    let table = server.directory().join("services.toml");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let add = |name: &str, more: &[&str]| {
+        let words = [
+            "add",
+            name,
+            "--config",
+            &table,
+            "--builtin",
+            "echo",
+            "--listen",
+            &address,
+        ];
+        command(&server, &[&words, more].concat()).ok().stdout
+    };
+    let said = add("new", &[]);
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    let begins = format!("not bound  new ({address}): ");
+    assert!(lines[0].starts_with(&begins), "{said}");
+    assert_eq!(
+        lines[1..],
+        ["in force: 1 added, 0 changed, 0 removed, 2 kept, 1 not bound"]
+    );
+    command(&server, &["remove", "new", "--config", &table]).ok();
+    let said: Value = serde_json::from_str(&add("new", &["--json"])).unwrap();
+    let not_bound = &said["not_bound"][0];
+    assert_eq!(
+        (&not_bound["service"], &not_bound["address"]),
+        (&"new".into(), &address.as_str().into())
+    );
+    assert_eq!(said["reloaded"], true);
+    server.stop();
+}

@@ -1,10 +1,11 @@
 //! `oxinetd reload`: read the table again, and say what that has changed.
 
-use super::client::{Failure, Server, conclude, json_line};
+use super::client::{Client, Failure, Server, conclude, json_line};
 use crate::control::Request;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt::{self, Display, Formatter};
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
@@ -28,19 +29,19 @@ pub(super) struct Reload {
 
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+pub(super) struct Report {
     added: Vec<String>,
     changed: Vec<String>,
     removed: Vec<String>,
     kept: u64,
-    not_bound: Vec<Unbound>,
+    pub(super) not_bound: Vec<Unbound>,
     warnings: Vec<String>,
     mistakes: Vec<String>,
 }
 
 /// An address that could not be bound.
 #[derive(Debug, Serialize, Deserialize)]
-struct Unbound {
+pub(super) struct Unbound {
     service: String,
     #[serde(rename(deserialize = "not_bound"))]
     address: String,
@@ -55,13 +56,9 @@ impl Reload {
 
 /// Has the server read its table again, and says what came of it.
 pub(super) fn ask(server: &Server, dry_run: bool, json: bool) -> Result<ExitCode, Failure> {
-    let mut client = server.call()?;
     let mut report = Report::default();
-    let done = client.ask_raw(&Request::Reload { dry_run }, |_, item| report.add(item));
+    let done = report.fill(&mut server.call()?, dry_run);
     // Those who read the object find the mistakes in it.
-    if let Ok(done) = &done {
-        report.kept = done["kept"].as_u64().unwrap_or_default();
-    }
     if json {
         let _ = stdout().write_all(json_line(&report).as_bytes());
     } else {
@@ -74,6 +71,13 @@ pub(super) fn ask(server: &Server, dry_run: bool, json: bool) -> Result<ExitCode
 }
 
 impl Report {
+    /// Asks, and returns the last line of the answer.
+    pub(super) fn fill(&mut self, client: &mut Client, dry_run: bool) -> Result<Value, Failure> {
+        let done = client.ask_raw(&Request::Reload { dry_run }, |_, item| self.add(item))?;
+        self.kept = done["kept"].as_u64().unwrap_or_default();
+        Ok(done)
+    }
+
     fn add(&mut self, item: Value) -> std::io::Result<()> {
         let text = |name: &str| item[name].as_str().map(String::from);
         let changes = match item["change"].as_str() {
@@ -108,14 +112,13 @@ impl Report {
         ] {
             lines.extend(names.iter().map(|name| format!("{word:9}  {name}")));
         }
-        lines.extend(self.not_bound.iter().map(|it| {
-            let Unbound {
-                service,
-                address,
-                reason,
-            } = it;
-            format!("not bound  {service} ({address}): {reason}")
-        }));
+        lines.extend(self.not_bound.iter().map(Unbound::to_string));
+        lines.push(self.sum(dry_run));
+        lines.join("\n") + "\n"
+    }
+
+    /// How many of each.
+    pub(super) fn sum(&self, dry_run: bool) -> String {
         let counts = [
             (self.added.len() as u64, "added"),
             (self.changed.len() as u64, "changed"),
@@ -129,8 +132,18 @@ impl Report {
             (false, 0) => {}
             (false, count) => sum += &format!(", {count} not bound"),
         }
-        lines.push(sum);
-        lines.join("\n") + "\n"
+        sum
+    }
+}
+
+impl Display for Unbound {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Unbound {
+            service,
+            address,
+            reason,
+        } = self;
+        write!(f, "not bound  {service} ({address}): {reason}")
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) use section::Section;
 pub(super) use tables::Tables;
 
 use super::client::Server;
+use super::reload::{self, Unbound};
 use super::{CONFIG, DEFAULT_TABLE, USAGE};
 use crate::config::Mistake;
-use crate::control::Request;
 use clap::Args;
 use report::Report;
 use std::path::PathBuf;
@@ -151,27 +151,37 @@ struct Reload {
     /// Whether the new table is in force.
     done: bool,
     words: String,
+    not_bound: Vec<Unbound>,
 }
 
 impl Reload {
     /// Has the server that runs read its table again, if one does and this is its table.
     fn of_server(options: &Options) -> Reload {
         match reload(options) {
-            Ok(words) => Reload { done: true, words },
-            Err(words) => Reload { done: false, words },
+            Ok(report) => Reload {
+                done: true,
+                words: format!("in force: {}", report.sum(false)),
+                not_bound: report.not_bound,
+            },
+            Err(words) => Reload {
+                done: false,
+                words,
+                not_bound: Vec::new(),
+            },
         }
     }
 }
 
-fn reload(options: &Options) -> Result<String, String> {
+fn reload(options: &Options) -> Result<reload::Report, String> {
     let later = |_| "run \"oxinetd reload\" (or send SIGHUP) to put it in force".to_owned();
     let mut client = options.server.call().map_err(later)?;
     let mut ask = |dry_run| {
-        let request = Request::Reload { dry_run };
+        let mut report = reload::Report::default();
         let refused = |failure: super::client::Failure| format!("not in force: {}", failure.text);
-        client.ask_raw(&request, |_, _| Ok(())).map_err(refused)
+        let done = report.fill(&mut client, dry_run).map_err(refused)?;
+        Ok::<_, String>((report, done))
     };
-    let would = ask(true)?;
+    let (_, would) = ask(true)?;
     let table = would["table"].as_str().unwrap_or("none");
     let real = |path: &str| std::fs::canonicalize(path).ok();
     if real(table) != std::fs::canonicalize(&options.config).ok() {
@@ -179,8 +189,5 @@ fn reload(options: &Options) -> Result<String, String> {
             "the server that runs has another table ({table}); this one is not put in force"
         ));
     }
-    let did = ask(false)?;
-    let count = |word: &str| format!("{} {word}", did[word].as_u64().unwrap_or_default());
-    let counts = ["added", "changed", "removed", "kept"].map(count);
-    Ok(format!("in force: {}", counts.join(", ")))
+    ask(false).map(|(report, _)| report)
 }

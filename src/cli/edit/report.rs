@@ -72,6 +72,8 @@ impl Report {
             first.first_line_of_text()
         );
         if let Some(reload) = &self.reload {
+            let not_bound = reload.not_bound.iter().map(|it| format!("{it}\n"));
+            out.extend(not_bound);
             out += &format!("{}\n", reload.words);
         }
         out
@@ -106,6 +108,7 @@ impl Report {
             "warnings": self.warnings.iter().map(mistake_json).collect::<Vec<_>>(),
             "old_mistakes": self.old_mistakes,
             "reloaded": self.reload.as_ref().is_some_and(|reload| reload.done),
+            "not_bound": self.reload.as_ref().map_or(&[][..], |reload| &reload.not_bound),
         })
     }
 
