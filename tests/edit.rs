@@ -47,6 +47,7 @@ impl Tables {
     fn run(&self, words: &[&str]) -> Ran {
         let mut command = oxinetd(&[words[0], "--config", "t.toml"]);
         command.args(&words[1..]).current_dir(self.0.path());
+        command.env("OXINETD_CONTROL", "/nonexistent/control");
         run(&mut command)
     }
 
@@ -71,7 +72,7 @@ impl Tables {
     }
 }
 
-const HINT: &str = "run \"oxinetd reload\" (or send SIGHUP) to put it in force\n";
+const HINT: &str = "no server answers at /nonexistent/control; run \"oxinetd reload\" (or send SIGHUP) to put it in force\n";
 
 #[test]
 fn added_at_the_end() {

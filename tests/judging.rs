@@ -272,3 +272,19 @@ fn an_added_service_that_is_not_bound_is_told() {
     assert_eq!(said["reloaded"], true);
     server.stop();
 }
+
+#[test]
+fn an_edited_table_names_its_own_server() {
+    let server = both("");
+    let [table, control] = ["services.toml", "control"].map(|it| server.directory().join(it));
+    let text = server.table();
+    server.write_table(&format!("[server]\ncontrol = {control:?}\n{text}"));
+    let mut command = oxinetd(&["disable", "program", "--config", &table]);
+    // Empty counts as unset.
+    let said = run(command.env("OXINETD_CONTROL", "")).ok().stdout;
+    assert!(
+        said.ends_with("in force: 0 added, 1 changed, 0 removed, 1 kept\n"),
+        "{said}"
+    );
+    server.stop();
+}

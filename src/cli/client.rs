@@ -3,6 +3,7 @@
 use crate::control::{Failed, Place, Request, STANDARD_PLACE, ServiceStatus};
 use crate::sys::user;
 use crate::sys::{Errno, caller};
+use crate::table::Control;
 use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +24,7 @@ pub(super) const NO_SUCH: u8 = 66;
 /// EX_UNAVAILABLE: no server answers.
 const UNAVAILABLE: u8 = 69;
 /// EX_NOPERM.
-const NOT_PERMITTED: u8 = 77;
+pub(super) const NOT_PERMITTED: u8 = 77;
 
 /// Which server.
 #[derive(Debug, Args)]
@@ -70,21 +71,27 @@ impl Server {
 
     /// The same for those who would rather know soon that it does not answer.
     pub(super) fn call_with(&self, patience: Duration) -> Result<Client, Failure> {
-        let place = self.place();
-        let failed = |errno: Errno| cannot_call(&place, errno, patience);
-        let socket = caller::connect(&place, patience).map_err(failed)?;
-        Ok(Client {
-            stream: BufReader::new(socket.into()),
-            place,
-            patience,
-        })
+        call(self.place(), patience)
+    }
+
+    /// Where the server of a table is that says this about it.
+    pub(super) fn place_of(&self, table: Option<&Control>) -> PathBuf {
+        match (self.named(), table) {
+            (None, Some(Control::At(place))) => place.into(),
+            _ => self.place(),
+        }
+    }
+
+    /// What was said on the command line or in the environment.
+    fn named(&self) -> Option<PathBuf> {
+        let of_environment = || std::env::var_os("OXINETD_CONTROL").filter(|path| !path.is_empty());
+        let named = self.control.clone();
+        named.or_else(|| of_environment().map(PathBuf::from))
     }
 
     /// What was said; else our own server's place; else, for those who may look, that of root's.
     fn place(&self) -> PathBuf {
-        let named = self.control.clone();
-        let named = named.or_else(|| std::env::var_os("OXINETD_CONTROL").map(PathBuf::from));
-        named.unwrap_or_else(|| {
+        self.named().unwrap_or_else(|| {
             let uid = user::credentials().uid;
             let own = Place::standard(uid);
             let is_there = own.exists() && own.parent().is_some_and(|of| Place::is_safe(of, uid));
@@ -94,6 +101,21 @@ impl Server {
             }
         })
     }
+}
+
+fn call(place: PathBuf, patience: Duration) -> Result<Client, Failure> {
+    let failed = |errno: Errno| cannot_call(&place, errno, patience);
+    let socket = caller::connect(&place, patience).map_err(failed)?;
+    Ok(Client {
+        stream: BufReader::new(socket.into()),
+        place,
+        patience,
+    })
+}
+
+/// Calls the server that has its control socket here.
+pub(super) fn call_at(place: PathBuf) -> Result<Client, Failure> {
+    call(place, PATIENCE)
 }
 
 fn cannot_call(place: &Path, errno: Errno, patience: Duration) -> Failure {

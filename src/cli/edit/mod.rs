@@ -20,10 +20,11 @@ mod verdict;
 pub(super) use section::Section;
 pub(super) use tables::Tables;
 
-use super::client::Server;
+use super::client::{self, NOT_PERMITTED, Server};
 use super::reload::{self, Unbound};
 use super::{CONFIG, DEFAULT_TABLE, USAGE};
 use crate::config::Mistake;
+use crate::table::Control;
 use clap::Args;
 use report::Report;
 use std::path::PathBuf;
@@ -140,7 +141,7 @@ fn edit(
     replace::replace(document, &new)?;
     report.written = true;
     if !options.no_reload && report.old_mistakes == 0 {
-        report.reload = Some(Reload::of_server(options));
+        report.reload = Some(Reload::of_server(options, verdict.control.as_ref()));
     }
     Ok(report)
 }
@@ -156,8 +157,8 @@ struct Reload {
 
 impl Reload {
     /// Has the server that runs read its table again, if one does and this is its table.
-    fn of_server(options: &Options) -> Reload {
-        match reload(options) {
+    fn of_server(options: &Options, control: Option<&Control>) -> Reload {
+        match put_in_force(options, control) {
             Ok(report) => Reload {
                 done: true,
                 words: format!("in force: {}", report.sum(false)),
@@ -172,12 +173,19 @@ impl Reload {
     }
 }
 
-fn reload(options: &Options) -> Result<reload::Report, String> {
-    let later = |_| "run \"oxinetd reload\" (or send SIGHUP) to put it in force".to_owned();
-    let mut client = options.server.call().map_err(later)?;
+fn put_in_force(options: &Options, control: Option<&Control>) -> Result<reload::Report, String> {
+    let place = options.server.place_of(control);
+    let later = |failure: client::Failure| {
+        let why = match failure.exit {
+            NOT_PERMITTED => failure.text,
+            _ => format!("no server answers at {}", place.display()),
+        };
+        format!("{why}; run \"oxinetd reload\" (or send SIGHUP) to put it in force")
+    };
+    let mut client = client::call_at(place.clone()).map_err(later)?;
     let mut ask = |dry_run| {
         let mut report = reload::Report::default();
-        let refused = |failure: super::client::Failure| format!("not in force: {}", failure.text);
+        let refused = |failure: client::Failure| format!("not in force: {}", failure.text);
         let done = report.fill(&mut client, dry_run).map_err(refused)?;
         Ok::<_, String>((report, done))
     };

@@ -8,6 +8,7 @@ use super::tables::Tables;
 use crate::cli::SOFTWARE;
 use crate::cli::check::summary;
 use crate::config::{Loaded, Mistake, Mistakes, Replacement, load_draft};
+use crate::table::Control;
 
 /// What is to be said about a text that may be written.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Verdict {
     pub(super) warnings: Vec<Mistake>,
     /// How many mistakes stay that were there before.
     pub(super) old_mistakes: usize,
+    /// Where the table's server has its control socket, if the table says so.
+    pub(super) control: Option<Control>,
 }
 
 /// Loads the table with this text in the place of the file's.
@@ -42,6 +45,7 @@ pub(super) fn check(
             Ok(Verdict {
                 warnings,
                 old_mistakes: 0,
+                control: loaded.table.server.control,
             })
         }
         Err(mistakes) => {
@@ -55,6 +59,7 @@ pub(super) fn check(
                 true => Ok(Verdict {
                     warnings: Vec::new(),
                     old_mistakes: count,
+                    control: None,
                 }),
                 false => Err(refusal(new, present)),
             }
