@@ -273,6 +273,43 @@ fn an_added_service_that_is_not_bound_is_told() {
     server.stop();
 }
 
+/// The exit status, and what would happen: `waits`, `refused`, `evicts` or `reachable`.
+#[track_caller]
+fn check_explained(server: &Server, service: &str, code: i32, key: &str, value: Value) {
+    let (found, it) = explain(server, service, OTHER);
+    assert_eq!((found, &it[key]), (Some(code), &value), "{service}: {it}");
+}
+
+#[test]
+fn explain_tells_who_waits() {
+    let server = both("max_connections = 1");
+    for (name, _) in ACTIONS {
+        check_explained(&server, name, 0, "waits", Value::Null);
+        let client = server.connect(name);
+        check_served(&client);
+        check_explained(&server, name, 2, "waits", "full".into());
+        let ran = command(&server, &["explain", name, "--from", OTHER]);
+        let says =
+            format!("{name}: a client from {OTHER} would wait: the service is full (1 of 1)\n");
+        assert!(ran.stdout.starts_with(&says), "{ran:?}");
+
+        command(&server, &["pause", name]).ok();
+        check_explained(&server, name, 2, "waits", "paused".into());
+        let (_, it) = explain(&server, name, OTHER);
+        assert_eq!(
+            (&it["state"], &it["refused"]),
+            (&"paused".into(), &Value::Null)
+        );
+        let holding = (&it["connections"]["live"], &it["connections"]["limit"]);
+        assert_eq!(holding, (&1.into(), &1.into()));
+        command(&server, &["ban", "127.0.0.8/29"]).ok();
+        check_explained(&server, name, 1, "refused", "banned".into());
+        check_explained(&server, name, 1, "banned_prefix", "127.0.0.8/29".into());
+        command(&server, &["unban", "127.0.0.8/29"]).ok();
+    }
+    server.stop();
+}
+
 #[test]
 fn an_edited_table_names_its_own_server() {
     let server = both("");
@@ -286,5 +323,81 @@ fn an_edited_table_names_its_own_server() {
         said.ends_with("in force: 0 added, 1 changed, 0 removed, 1 kept\n"),
         "{said}"
     );
+fn explain_tells_who_is_refused_by_a_full_service() {
+    let server = both("max_connections = 1\nwhen_full = \"refuse\"");
+    for (name, _) in ACTIONS {
+        let client = server.connect(name);
+        check_served(&client);
+        check_explained(&server, name, 1, "refused", "full".into());
+        check_explained(&server, name, 1, "waits", Value::Null);
+        let status = command(&server, &["status", name]).ok();
+        assert!(status.stdout.contains("full (refusing)"), "{status:?}");
+        let ran = command(&server, &["status", "--json"]).ok();
+        let it: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(it["services"][0]["when_full"], "refuse");
+    }
+    server.stop();
+}
+
+#[test]
+fn explain_tells_of_all_services_that_are_full() {
+    let mut builder = server().table("[server]\nmax_connections = 1\nmax_worker_connections = 1\n");
+    for (name, action) in ACTIONS {
+        builder = builder.service(name, action);
+    }
+    let server = builder.start();
+    let clients = ACTIONS.map(|(name, _)| server.connect(name));
+    clients.iter().for_each(check_served);
+    check_explained(&server, "program", 2, "waits", "server_full".into());
+    check_explained(&server, "worker", 0, "evicts", true.into());
+    check_served(&other(&server, "worker"));
+    clients[1].expect_end();
+    drop(clients);
+    server.stop();
+}
+
+#[test]
+fn explain_tells_of_a_rate_that_is_waited_for() {
+    for (rate, code, key, value) in [
+        ("70/m burst 1", 2, "waits", "rate"),
+        ("1/h burst 1", 1, "refused", "rate"),
+    ] {
+        let server = both(&format!("rate = \"{rate}\""));
+        for (name, _) in ACTIONS {
+            until("a token was just taken", || {
+                check_served(&server.connect(name));
+                // By a slow machine the next one may have come meanwhile.
+                let (found, it) = explain(&server, name, OTHER);
+                found == Some(0) || (found, &it[key]) == (Some(code), &value.into())
+            });
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn explain_tells_of_a_service_that_nobody_can_connect_to() {
+    let taken = ACTIONS.map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let mut builder = server();
+    for ((name, action), taken) in ACTIONS.iter().zip(&taken) {
+        let address = taken.local_addr().unwrap();
+        builder = builder.service(
+            &format!("{name}-off"),
+            &format!("{action}\nenabled = false"),
+        );
+        let listen = format!("listen = \"{address}\"\n{action}");
+        builder = builder.service(&format!("{name}-taken"), &listen);
+    }
+    let server = builder.start();
+    for (name, _) in ACTIONS {
+        let (off, taken) = (format!("{name}-off"), format!("{name}-taken"));
+        check_explained(&server, &off, 1, "state", "disabled".into());
+        check_explained(&server, &off, 1, "reachable", false.into());
+        check_explained(&server, &taken, 1, "state", "not_bound".into());
+        check_explained(&server, &taken, 1, "reachable", false.into());
+        let ran = command(&server, &["explain", &taken, "--from", OTHER]);
+        let says = format!("{taken}: nobody can connect: none of its addresses is bound\n");
+        assert!(ran.stdout.starts_with(&says), "{ran:?}");
+    }
     server.stop();
 }

@@ -79,15 +79,19 @@ impl Bans {
         until > at
     }
 
-    /// How much longer an address is banned.
-    pub(super) fn rest(&self, ip: IpAddr, at: u64) -> Option<Duration> {
+    /// The ban that an address is under for the longest time.
+    pub(super) fn of(&self, ip: IpAddr, at: u64) -> Option<Ban> {
         let ip = ip.to_canonical();
         let longest = self
             .lengths
             .range((ip.is_ipv6(), 0)..=(ip.is_ipv6(), u8::MAX))
-            .filter_map(|((_, length), _)| self.until.get(&network(ip, *length)))
-            .max()?;
-        (*longest > at).then(|| Duration::from_nanos(longest - at))
+            .filter_map(|((_, length), _)| self.until.get_key_value(&network(ip, *length)))
+            .max_by_key(|(_, until)| **until);
+        let (prefix, until) = longest.filter(|(_, until)| **until > at)?;
+        Some(Ban {
+            prefix: *prefix,
+            rest: Duration::from_nanos(until - at),
+        })
     }
 
     /// All that are not over, in order.
@@ -128,8 +132,8 @@ mod tests {
     }
 
     fn rest(bans: &Bans, ip: &str, at: u64) -> Option<u64> {
-        let rest = bans.rest(ip.parse().unwrap(), at * SECOND);
-        rest.map(|rest| rest.as_secs())
+        let ban = bans.of(ip.parse().unwrap(), at * SECOND);
+        ban.map(|ban| ban.rest.as_secs())
     }
 
     #[test]

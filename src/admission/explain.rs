@@ -3,9 +3,9 @@
 //! [`Admission::admit`](super::Admission::admit) goes by the same verdict, so what is explained and
 //! what is done cannot differ.
 
+use super::bans::Ban;
 use super::bucket::Level;
 use crate::table::{Judgement, Refusal, Who};
-use std::time::Duration;
 
 /// With fewer there is no fair share: a quarter would be next to nothing.
 pub(super) const FEWEST_SHARED: u32 = 8;
@@ -38,8 +38,8 @@ pub(super) enum Arrival {
 pub struct Explanation {
     /// What `allow`, `deny` and `exempt` say, and the entries that say it.
     pub access: Judgement,
-    /// How much longer the client's address is banned. (Who is exempt gets in all the same.)
-    pub banned: Option<Duration>,
+    /// The ban that the client's address is under. (Who is exempt gets in all the same.)
+    pub banned: Option<Ban>,
     /// Whether the service is open at this hour.
     pub open: bool,
     /// The service's connections; a limit of 0 means that there is no such service (any more).

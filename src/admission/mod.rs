@@ -67,6 +67,18 @@ pub enum Room {
     RestUntil(Duration),
 }
 
+impl Room {
+    /// What there is none of: why clients wait.
+    pub fn lack(self) -> Option<Refusal> {
+        match self {
+            Room::Open => None,
+            Room::Full => Some(Refusal::Full),
+            Room::ServerFull => Some(Refusal::ServerFull),
+            Room::RestUntil(_) => Some(Refusal::Rate),
+        }
+    }
+}
+
 /// Who is in, and what decides about the next.
 #[derive(Debug)]
 pub struct Admission<K> {
@@ -283,7 +295,7 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         let mut explanation = Explanation {
             access: known.judge(client),
             banned: match client {
-                Client::Ip(ip) => self.bans.rest(ip, at),
+                Client::Ip(ip) => self.bans.of(ip, at),
                 Client::Uid(_) => None,
             },
             open: known.is_open(now),

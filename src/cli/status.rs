@@ -3,7 +3,8 @@
 use super::client::{Failure, Server, conclude, json_line};
 use super::grid::{Cell, Column, Grid, Screen, Tone};
 use super::moments::{length, moment, now};
-use crate::control::{Counters, Request, ServerStatus, ServiceStatus, State};
+use crate::control::{Counters, NotBound, Request, ServerStatus, ServiceStatus, State};
+use crate::table::WhenFull;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -153,25 +154,39 @@ fn sums(services: &[ServiceStatus]) -> Vec<Cell> {
 
 /// The state in words: the contract's, with the moment where there is one.
 pub(super) fn state(it: &ServiceStatus, now: u64) -> String {
-    let until = |text: &str| match it.until {
+    state_words(it.state, it.until, &it.not_bound, it.when_full, now)
+}
+
+/// The same, from what decides it.
+pub(super) fn state_words(
+    state: State,
+    until: Option<u64>,
+    not_bound: &[NotBound],
+    when_full: WhenFull,
+    now: u64,
+) -> String {
+    let with_end = |text: &str| match until {
         Some(until) => format!("{text} until {}", moment(until, now)),
         None => text.to_owned(),
     };
-    match it.state {
+    match state {
         State::Listening => "listening".to_owned(),
-        State::Full => "full (queueing)".to_owned(),
-        State::Paused => until("paused"),
-        State::BackingOff => until("backing off"),
-        State::NotBound => not_bound(it, now),
+        State::Full => match when_full {
+            WhenFull::Queue => "full (queueing)".to_owned(),
+            WhenFull::Refuse => "full (refusing)".to_owned(),
+        },
+        State::Paused => with_end("paused"),
+        State::BackingOff => with_end("backing off"),
+        State::NotBound => missing(not_bound, until, now),
         State::Disabled => "disabled".to_owned(),
         State::Unavailable => "unavailable".to_owned(),
         State::Removed => "removed".to_owned(),
     }
 }
 
-fn not_bound(it: &ServiceStatus, now: u64) -> String {
-    let errno = it.not_bound.iter().find_map(|it| it.errno.clone());
-    let next = it.until.map(|next| match next.checked_sub(now) {
+fn missing(not_bound: &[NotBound], until: Option<u64>, now: u64) -> String {
+    let errno = not_bound.iter().find_map(|it| it.errno.clone());
+    let next = until.map(|next| match next.checked_sub(now) {
         Some(wait) if wait > 0 => format!("next try in {}", length(wait)),
         _ => "trying".to_owned(),
     });

@@ -3,7 +3,7 @@
 //! The last line has `"done": true` and what there is to say in sum, or it is a [`Failed`]. Times are
 //! seconds since 1970; what is not known is `null`, never 0.
 
-use crate::table::{LifeLimit, Refusal};
+use crate::table::{LifeLimit, Refusal, WhenFull};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,9 @@ pub struct ServiceStatus {
     pub live: u64,
     /// `max_connections`.
     pub limit: u32,
+    /// What becomes of clients beyond that.
+    #[serde(default)]
+    pub when_full: WhenFull,
     /// Connections in the kernel's queue, not accepted yet; `null` for datagrams.
     pub queued: Option<u64>,
     /// What it has done since the server began.
@@ -200,8 +203,21 @@ pub struct Explained {
     pub service: String,
     /// The client: an address, or `uid:N`.
     pub from: String,
-    /// Why it would be refused; `null` when it would be let in.
+    /// What the service is doing.
+    pub state: State,
+    /// When that ends by itself, as in `status`.
+    pub until: Option<u64>,
+    /// Those of its addresses that are not bound.
+    pub not_bound: Vec<NotBound>,
+    /// Whether it listens at all; where not, nobody can connect.
+    pub reachable: bool,
+    /// Why the client would be refused, now or as soon as its turn comes.
     pub refused: Option<Refusal>,
+    /// Why it would wait, until that has changed. It is let in where this and `refused` are `null` and
+    /// it can connect.
+    pub waits: Option<Waits>,
+    /// Whether a session of a built-in service would be ended to make way for it.
+    pub evicts: bool,
     /// Whether the lists let it in.
     pub allowed: bool,
     /// The entry of `allow` or `deny` that decides; `null` when none fits.
@@ -210,8 +226,14 @@ pub struct Explained {
     pub exempt: Option<Rule>,
     /// How many seconds longer it is banned.
     pub banned: Option<u64>,
+    /// The prefix that is banned.
+    pub banned_prefix: Option<String>,
     /// Whether the service is open at this hour.
     pub open: bool,
+    /// Weekday and time where the server is, such as `Fri 16:05`.
+    pub local_time: String,
+    /// What becomes of clients when it is full.
+    pub when_full: WhenFull,
     /// Connections of the service.
     pub connections: Holding,
     /// Those of all services together (for a built-in service, of all built-in ones).
@@ -228,6 +250,22 @@ pub struct Explained {
     pub rate_used: u32,
     /// What is left of `rate_per_source`.
     pub rate_per_source: Option<Bucket>,
+}
+
+/// Why a client would wait in the kernel's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// The service has as many connections as it may have.
+    Full,
+    /// All services together have.
+    ServerFull,
+    /// The rate is used up for less than a second.
+    Rate,
+    /// The service is paused.
+    Paused,
+    /// The worker rests after a failure.
+    BackingOff,
 }
 
 /// An entry of a list.

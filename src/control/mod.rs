@@ -15,7 +15,7 @@ mod request;
 
 pub use answer::{
     Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
-    ServiceStatus, SessionStatus, Sizes, State, Times,
+    ServiceStatus, SessionStatus, Sizes, State, Times, Waits,
 };
 pub use keys::Keys;
 pub use place::{Place, STANDARD_PLACE};
@@ -131,6 +131,8 @@ pub struct Counts {
     pub rate_per_source: Option<Level>,
     /// Why the client would be refused.
     pub refusal: Option<Refusal>,
+    /// Why clients wait to be taken, if they do.
+    pub waits: Option<Refusal>,
 }
 
 /// Why a connection to a built-in service ended.

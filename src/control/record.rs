@@ -205,8 +205,10 @@ impl Report {
                     .u32(counts.source);
                 to.level(counts.rate).u32(counts.rate_used);
                 to.level(counts.rate_per_source);
-                let refusal = counts.refusal.map(|reason| position(&Refusal::ALL, reason));
-                to.u8(refusal.unwrap_or_default());
+                for reason in [counts.refusal, counts.waits] {
+                    let reason = reason.map(|reason| position(&Refusal::ALL, reason));
+                    to.u8(reason.unwrap_or_default());
+                }
             }
             Report::Datagrams {
                 service,
@@ -270,6 +272,7 @@ impl Report {
                     rate_used: from.u32(),
                     rate_per_source: from.level()?,
                     refusal: from.one_or_none(&Refusal::ALL, "no such refusal")?,
+                    waits: from.one_or_none(&Refusal::ALL, "no such refusal")?,
                 },
             },
             _ => return Err(Malformed("no such report")),
@@ -558,8 +561,9 @@ mod tests {
                 burst,
             }))
         };
-        let refusal = proptest::option::of(0..9usize);
-        (any::<[u32; 6]>(), level(), level(), refusal).prop_map(|(n, rate, own, refusal)| Counts {
+        let refusal = || proptest::option::of((0..9usize).prop_map(|r| Refusal::ALL[r]));
+        let reasons = (refusal(), refusal());
+        (any::<[u32; 6]>(), level(), level(), reasons).prop_map(|(n, rate, own, reasons)| Counts {
             service: Load {
                 live: n[0],
                 limit: n[1],
@@ -572,7 +576,8 @@ mod tests {
             rate,
             rate_used: n[5],
             rate_per_source: own,
-            refusal: refusal.map(|r| Refusal::ALL[r]),
+            refusal: reasons.0,
+            waits: reasons.1,
         })
     }
 

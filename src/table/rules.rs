@@ -29,6 +29,7 @@ pub struct Rules {
 
 /// `when_full`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// They wait in the kernel's queue.
     #[default]

@@ -8,7 +8,7 @@ use crate::control::{Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, Se
 use crate::sys::Errno;
 use crate::sys::datagram;
 use crate::sys::socket::receive_record;
-use crate::table::Client;
+use crate::table::{Client, Refusal};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -126,6 +126,12 @@ impl Worker<'_> {
             rate_used: explanation.rate_used,
             rate_per_source: explanation.rate_per_source,
             refusal: explanation.verdict.err(),
+            // Where all services together are full, the oldest session makes way.
+            waits: self
+                .admission
+                .room(service, &now)
+                .lack()
+                .filter(|lack| *lack != Refusal::ServerFull),
         }
     }
 

@@ -293,7 +293,10 @@ fn an_explanation_shows_what_decides_and_takes_nothing() {
     let seen = admission.explain("s", client("192.0.2.9"), &at(20.0));
     assert_eq!(seen.verdict, Err(Refusal::Denied));
     assert_eq!(seen.access.by.map(|by| by.line), Some(2));
-    assert_eq!(seen.banned, Some(Duration::from_secs(40)));
+    assert_eq!(
+        seen.banned.map(|ban| ban.rest),
+        Some(Duration::from_secs(40))
+    );
     assert_eq!((seen.source_live, seen.rate_used), (0, 0));
     let none = admission.explain("none", who, &at(0.0));
     assert_eq!(none.verdict, Err(Refusal::Full));

@@ -47,7 +47,7 @@ fn a_step_back_gives_nothing_and_stops_nothing() {
     assert_eq!(taken(&mut admission, who, 1.0), 5);
     let rest = |admission: &Admission<_>, seconds| {
         let seen = admission.explain("s", client("192.0.2.9"), &at(seconds));
-        seen.banned.map(|rest| rest.as_secs())
+        seen.banned.map(|ban| ban.rest.as_secs())
     };
     assert_eq!(rest(&admission, 1.0), Some(29));
     assert_eq!(rest(&admission, 29.5), Some(0));

@@ -8,9 +8,11 @@ use super::super::link::Attachment;
 use super::bans::shown;
 use super::connection::Connection;
 use super::task::Task;
-use crate::admission::{Explanation, Policy};
-use crate::control::{Bucket, Explained, From, Holding, Order, Rule};
-use crate::table::{AclEntry, Action, Client, List, ServiceId, Who};
+use crate::admission::{Explanation, Now, Policy};
+use crate::control::{
+    Bucket, Counts, Explained, From, Holding, Kind, Order, Rule, ServiceStatus, State, Waits,
+};
+use crate::table::{AclEntry, Action, Client, List, Refusal, ServiceId, Who};
 use std::time::{Duration, Instant};
 
 /// EX_UNAVAILABLE: the worker does not answer.
@@ -48,14 +50,11 @@ impl Supervisor {
             return caller.fail(error, USAGE, Instant::now());
         }
         if !matches!(facts.action, Action::Builtin(_)) {
-            return match self.explained(service, client, None) {
-                Some(explained) => caller.finish(&explained, Instant::now()),
-                None => caller.fail("the service is gone", UNAVAILABLE, Instant::now()),
-            };
+            return self.explain_alone(caller, service, client, "the service is gone");
         }
         let Some(serial) = self.link.next_serial() else {
             let error = "the worker, which serves it, does not run";
-            return caller.fail(error, UNAVAILABLE, Instant::now());
+            return self.explain_alone(caller, service, client, error);
         };
         let order = Order::Explain {
             serial,
@@ -68,6 +67,20 @@ impl Supervisor {
             service,
             client,
         });
+    }
+
+    /// Answers without the worker, or with this error where only the worker knows.
+    fn explain_alone(
+        &mut self,
+        caller: &mut Connection,
+        service: ServiceId,
+        client: Client,
+        error: &str,
+    ) {
+        match self.explained(service, client, None) {
+            Some(explained) => caller.finish(&explained, Instant::now()),
+            None => caller.fail(error, UNAVAILABLE, Instant::now()),
+        }
     }
 
     /// The answer, once the worker has answered; an error if it never will.
@@ -83,51 +96,137 @@ impl Supervisor {
         Some(explained.ok_or("the worker ended before it could answer"))
     }
 
+    /// `None` where only the worker knows, and has not said.
     fn explained(
         &mut self,
         service: ServiceId,
         client: Client,
-        counts: Option<crate::control::Counts>,
+        counts: Option<Counts>,
     ) -> Option<Explained> {
         let now = self.moment();
-        let mut explanation = self.admission.explain(service, client, &now);
-        if let Some(counts) = counts {
-            explanation.service = counts.service;
-            explanation.server = counts.worker;
-            explanation.source_live = counts.source;
-            explanation.rate = counts.rate;
-            explanation.rate_used = counts.rate_used;
-            explanation.rate_per_source = counts.rate_per_source;
-            explanation.verdict = counts.refusal.map_or(Ok(()), Err);
-        }
+        let mut it = self.admission.explain(service, client, &now);
+        let mut lack = self.admission.room(service, &now).lack();
+        let status = self.service_status(service, false)?;
         let entry = self.services.get(service)?;
-        Some(answer(
-            &entry.facts.name,
-            client,
-            &explanation,
-            &entry.policy,
-        ))
+        let reachable = self.is_reachable(entry);
+        if matches!(entry.facts.action, Action::Builtin(_)) {
+            let rests = matches!(status.state, State::Paused | State::BackingOff);
+            if counts.is_none() && reachable && !rests {
+                return None;
+            }
+            // Of a service that rests the worker knows nothing but the sessions that it still has.
+            it.service.live = u32::try_from(status.live).unwrap_or(u32::MAX);
+            it.server.live = u32::try_from(self.link.live()).unwrap_or(u32::MAX);
+            it.server.limit = self.link.limit();
+            lack = None;
+            if let Some(counts) = counts {
+                it.source_live = counts.source;
+                if counts.service.limit > 0 {
+                    lack = counts.waits;
+                    take_over(&mut it, &counts);
+                }
+            }
+        }
+        let fate = match reachable {
+            true => Fate::of(&it, &status, lack),
+            false => Fate::default(),
+        };
+        let mut explained = answer(status, client, &it, &entry.policy, &now);
+        explained.reachable = reachable;
+        explained.refused = fate.refused;
+        explained.waits = fate.waits;
+        explained.evicts = fate.evicts;
+        Some(explained)
     }
 }
 
-fn answer(service: &str, client: Client, it: &Explanation, policy: &Policy) -> Explained {
+/// What the worker counts holds for its services.
+fn take_over(it: &mut Explanation, counts: &Counts) {
+    it.service = counts.service;
+    it.server = counts.worker;
+    it.rate = counts.rate;
+    it.rate_used = counts.rate_used;
+    it.rate_per_source = counts.rate_per_source;
+    it.verdict = counts.refusal.map_or(Ok(()), Err);
+}
+
+/// What becomes of a client that connects.
+#[derive(Debug, Default)]
+struct Fate {
+    refused: Option<Refusal>,
+    waits: Option<Waits>,
+    evicts: bool,
+}
+
+impl Fate {
+    /// Whoever waits is judged afterwards: no time lets in who is kept out by a list, a ban or the
+    /// hours, so this is told at once.
+    fn of(it: &Explanation, status: &ServiceStatus, lack: Option<Refusal>) -> Fate {
+        let refused = it.verdict.err();
+        let waits = match (status.state, lack) {
+            (State::Paused, _) => Some(Waits::Paused),
+            (State::BackingOff, _) => Some(Waits::BackingOff),
+            (_, Some(Refusal::ServerFull)) => Some(Waits::ServerFull),
+            (_, Some(Refusal::Rate)) => Some(Waits::Rate),
+            (_, Some(_)) => Some(Waits::Full),
+            (_, None) => None,
+        };
+        let evicts = status.kind == Kind::Builtin && refused == Some(Refusal::ServerFull);
+        match refused {
+            Some(Refusal::Denied | Refusal::Banned | Refusal::Hours) => Fate {
+                refused,
+                ..Fate::default()
+            },
+            _ if waits.is_some() => Fate {
+                waits,
+                ..Fate::default()
+            },
+            _ if evicts => Fate {
+                evicts,
+                ..Fate::default()
+            },
+            _ => Fate {
+                refused,
+                ..Fate::default()
+            },
+        }
+    }
+}
+
+fn answer(
+    status: ServiceStatus,
+    client: Client,
+    it: &Explanation,
+    policy: &Policy,
+    now: &Now,
+) -> Explained {
     let bucket = |level: crate::admission::Level| Bucket {
         left: level.tokens,
         burst: level.burst,
     };
+    let access = it.access;
     Explained {
         done: true,
-        service: service.to_owned(),
+        service: status.name,
         from: match client {
             Client::Ip(ip) => ip.to_string(),
             Client::Uid(uid) => format!("uid:{uid}"),
         },
-        refused: it.verdict.err(),
-        allowed: it.access.allowed,
-        rule: it.access.by.map(|entry| rule(&entry, policy)),
-        exempt: it.access.exempt_by.map(|entry| rule(&entry, policy)),
-        banned: it.banned.map(whole_seconds),
+        state: status.state,
+        until: status.until,
+        not_bound: status.not_bound,
+        reachable: true,
+        refused: None,
+        waits: None,
+        evicts: false,
+        allowed: access.allowed,
+        rule: access.by.map(|entry| rule(&entry, policy)),
+        exempt: access.exempt_by.map(|entry| rule(&entry, policy)),
+        banned: it.banned.map(|ban| whole_seconds(ban.rest)),
+        banned_prefix: it.banned.map(|ban| shown(ban.prefix)),
         open: it.open,
+        local_time: local_time(now),
+        when_full: status.when_full,
         connections: holding(it.service),
         all_services: holding(it.server),
         source: who(it.source),
@@ -137,6 +236,14 @@ fn answer(service: &str, client: Client, it: &Explanation, policy: &Policy) -> E
         rate_used: it.rate_used,
         rate_per_source: it.rate_per_source.map(bucket),
     }
+}
+
+/// `Fri 16:05`.
+fn local_time(now: &Now) -> String {
+    let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    let day = days.get(usize::from(now.weekday)).copied();
+    let (hour, minute) = (now.minute / 60, now.minute % 60);
+    format!("{} {hour:02}:{minute:02}", day.unwrap_or_default())
 }
 
 fn holding(load: crate::admission::Load) -> Holding {

@@ -56,6 +56,7 @@ impl Supervisor {
                 .collect(),
             live: entry.tally.live,
             limit: facts.max_connections,
+            when_full: entry.policy.rules.when_full,
             queued,
             counters: counters(&entry.tally),
             times: entry.condition.times().filter(|_| times).map(shown_times),
@@ -66,6 +67,15 @@ impl Supervisor {
                     time: since.unix(),
                     text: text.to_owned(),
                 }),
+        })
+    }
+
+    /// Whether a client can connect to any of its addresses.
+    pub(super) fn is_reachable(&self, entry: &Entry) -> bool {
+        let mut all = entry.listeners.iter();
+        all.any(|id| {
+            let listener = self.listeners.get(*id);
+            listener.is_some_and(|it| !matches!(it.state, Listening::NotBound | Listening::LeftOut))
         })
     }
 
