@@ -117,8 +117,11 @@ pub enum Event<'a> {
         session: Session<'a>,
         limit: LifeLimit,
     },
-    /// A built-in service has a client.
-    Began { session: Session<'a> },
+    /// The worker serves a client. `accepted`: that it was accepted is counted already.
+    Began {
+        session: Session<'a>,
+        accepted: bool,
+    },
     /// That client was answered, or left.
     Finished {
         session: Session<'a>,
@@ -425,7 +428,7 @@ impl Event<'_> {
                 show("listeners", Value::Number(*listeners as u64));
             }
             Event::Started { session, pid } => show_session(session, Some(*pid), show, |_| {}),
-            Event::Began { session } => show_session(session, None, show, |_| {}),
+            Event::Began { session, .. } => show_session(session, None, show, |_| {}),
             Event::Refused { session, reason } => {
                 show_session(session, None, show, |show| {
                     show("reason", Value::Text(reason));

@@ -16,6 +16,7 @@ use crate::sys::spawn::{
 use crate::table::{
     Action, Address, Endpoint, Identity, Pass, Program, Service, ServiceId, Stderr,
 };
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -338,20 +339,26 @@ pub fn in_place(
 }
 
 /// What a stage was about, in the administrator's words.
-pub fn object(stage: Stage, service: &Service) -> Option<&str> {
-    let Action::Exec(program) = &service.action else {
-        return None;
+pub fn object(stage: Stage, service: &Service) -> Option<Cow<'_, str>> {
+    let program = match &service.action {
+        Action::Exec(program) => program,
+        Action::Redirect(targets) => {
+            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+            return Some(targets.join(", ").into());
+        }
+        Action::Builtin(_) => return None,
     };
-    match stage {
-        Stage::Exec => Some(&program.path),
-        Stage::Directory => Some(&program.directory),
-        Stage::Chroot => program.chroot.as_deref(),
+    let object = match stage {
+        Stage::Exec => &program.path,
+        Stage::Directory => &program.directory,
+        Stage::Chroot => program.chroot.as_ref()?,
         Stage::StderrFile => match &service.stderr {
-            Stderr::File(path) => Some(path),
-            _ => None,
+            Stderr::File(path) => path,
+            _ => return None,
         },
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(object.into())
 }
 
 /// Descriptor 2, and our end of the pipe where it is one. A file is opened by the child.

@@ -273,6 +273,22 @@ fn an_added_service_that_is_not_bound_is_told() {
     server.stop();
 }
 
+#[test]
+fn an_edited_table_names_its_own_server() {
+    let server = both("");
+    let [table, control] = ["services.toml", "control"].map(|it| server.directory().join(it));
+    let text = server.table();
+    server.write_table(&format!("[server]\ncontrol = {control:?}\n{text}"));
+    let mut command = oxinetd(&["disable", "program", "--config", &table]);
+    // Empty counts as unset.
+    let said = run(command.env("OXINETD_CONTROL", "")).ok().stdout;
+    assert!(
+        said.ends_with("in force: 0 added, 1 changed, 0 removed, 1 kept\n"),
+        "{said}"
+    );
+    server.stop();
+}
+
 /// The exit status, and what would happen: `waits`, `refused`, `evicts` or `reachable`.
 #[track_caller]
 fn check_explained(server: &Server, service: &str, code: i32, key: &str, value: Value) {
@@ -311,18 +327,6 @@ fn explain_tells_who_waits() {
 }
 
 #[test]
-fn an_edited_table_names_its_own_server() {
-    let server = both("");
-    let [table, control] = ["services.toml", "control"].map(|it| server.directory().join(it));
-    let text = server.table();
-    server.write_table(&format!("[server]\ncontrol = {control:?}\n{text}"));
-    let mut command = oxinetd(&["disable", "program", "--config", &table]);
-    // Empty counts as unset.
-    let said = run(command.env("OXINETD_CONTROL", "")).ok().stdout;
-    assert!(
-        said.ends_with("in force: 0 added, 1 changed, 0 removed, 1 kept\n"),
-        "{said}"
-    );
 fn explain_tells_who_is_refused_by_a_full_service() {
     let server = both("max_connections = 1\nwhen_full = \"refuse\"");
     for (name, _) in ACTIONS {

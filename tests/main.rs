@@ -22,6 +22,7 @@ mod listening;
 mod log;
 mod privacy;
 mod real_programs;
+mod relay;
 mod reload;
 mod run_command;
 mod scale;

@@ -2,7 +2,7 @@
 
 use super::{CONFIG, DEFAULT_TABLE};
 use crate::config::{Host, Mistake, load};
-use crate::table::{Action, Builtin, Service, Table};
+use crate::table::{Action, Address, Builtin, Service, Table};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -105,6 +105,7 @@ fn row(table: &Table, service: &Service) -> [String; 4] {
             )
         }
         Action::Builtin(builtin) => (format!("builtin {}", name(*builtin)), worker(table)),
+        Action::Redirect(targets) => (format!("redirect {}", list(targets)), worker(table)),
     };
     if let Some(reason) = &service.unavailable {
         user = format!("not offered: {reason}");
@@ -124,6 +125,11 @@ fn worker(table: &Table) -> String {
         Some(worker) => format!("as {} (the worker)", worker.user),
         None => "in the worker".to_owned(),
     }
+}
+
+fn list(targets: &[Address]) -> String {
+    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    targets.join(" ")
 }
 
 fn name(builtin: Builtin) -> &'static str {
@@ -151,6 +157,11 @@ fn as_json(table: Option<&Table>, mistakes: &[Mistake], warnings: &[Mistake]) ->
     })
 }
 
+fn worker_user(table: &Table) -> Option<&str> {
+    let worker = table.server.worker.as_ref();
+    worker.map(|worker| worker.user.as_str())
+}
+
 fn service_json(table: &Table, service: &Service) -> Value {
     let (program, builtin, user, by_default) = match &service.action {
         Action::Exec(program) => (
@@ -159,14 +170,12 @@ fn service_json(table: &Table, service: &Service) -> Value {
             Some(user(table, program.identity)),
             program.identity_by_default,
         ),
-        Action::Builtin(builtin) => {
-            let worker = table
-                .server
-                .worker
-                .as_ref()
-                .map(|worker| worker.user.as_str());
-            (None, Some(name(*builtin)), worker, true)
-        }
+        Action::Builtin(builtin) => (None, Some(name(*builtin)), worker_user(table), true),
+        Action::Redirect(_) => (None, None, worker_user(table), true),
+    };
+    let redirect = match &service.action {
+        Action::Redirect(targets) => Some(targets.iter().map(ToString::to_string).collect()),
+        _ => None::<Vec<String>>,
     };
     json!({
         "name": service.name,
@@ -175,6 +184,7 @@ fn service_json(table: &Table, service: &Service) -> Value {
         "addresses": service.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "program": program,
         "builtin": builtin,
+        "redirect": redirect,
         "user": user,
         "user_by_default": by_default,
         "wait": service.wait,
@@ -252,7 +262,7 @@ sh       127.0.0.1:7                          /bin/sh          not offered: need
             "ok": true,
             "services": [{
                 "name": "sh", "enabled": true, "unavailable": null, "addresses": ["0.0.0.0:7", "[::]:7"],
-                "program": "/bin/sh", "builtin": null, "user": "root", "user_by_default": false, "wait": false,
+                "program": "/bin/sh", "builtin": null, "redirect": null, "user": "root", "user_by_default": false, "wait": false,
             }],
             "mistakes": [],
             "warnings": [],

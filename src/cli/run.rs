@@ -111,7 +111,7 @@ fn find(table: &Table, name: &str) -> Result<(Service, Program), Refusal> {
         return Err((no_such_service(name, known), NO_SUCH));
     };
     let Action::Exec(program) = &service.action else {
-        let reason = format!("{name} is a built-in service: it has no program to run");
+        let reason = format!("{name} is served by oxinetd itself: it has no program to run");
         return Err((reason, USAGE));
     };
     if let Some(reason) = &service.unavailable {
@@ -178,7 +178,7 @@ fn failure(service: &Service, stage: Stage, errno: Errno) -> String {
         session,
         stage,
         errno,
-        object,
+        object: &object,
     };
     event.sentence().unwrap_or_default()
 }

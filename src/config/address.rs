@@ -35,7 +35,8 @@ fn is_one_of_several(target: &Target) -> bool {
     }
 }
 
-fn addresses(wanted: &Wanted) -> Result<Vec<Address>, Mistake> {
+/// What it stands for on this machine: one address or more.
+pub(super) fn addresses(wanted: &Wanted) -> Result<Vec<Address>, Mistake> {
     match &wanted.target {
         Target::Path(path) => Ok(vec![Address::Path(path.clone())]),
         Target::Abstract(name) => Ok(vec![Address::Abstract(name.clone())]),

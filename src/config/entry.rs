@@ -6,6 +6,7 @@ use super::limits;
 use super::listen::{self, Wanted};
 use super::mistake::{Located, Mistake, Mistakes, Place, all};
 use super::reader::{Finished, Node, Section, Written};
+use super::redirect;
 use super::rules::{self, RulesEntry};
 use super::socket::{self, SocketEntry};
 use super::value::{self, NameOrId};
@@ -20,6 +21,7 @@ pub(super) struct Entry {
     pub(super) listen: Option<Vec<Located<Wanted>>>,
     pub(super) command: Option<Vec<Located<String>>>,
     pub(super) builtin: Option<Located<Builtin>>,
+    pub(super) redirect: Option<Located<Wanted>>,
     pub(super) argv0: Option<String>,
     pub(super) enabled: Option<bool>,
     pub(super) description: Option<String>,
@@ -68,6 +70,7 @@ fn read_keys(s: &mut Section) -> Entry {
         listen: s.take_each("listen", listen),
         command: s.take("command", command),
         builtin: s.take("builtin", |node| value::builtin(&node.string()?)),
+        redirect: s.take("redirect", |node| redirect::read(&node.string()?)),
         argv0: s.take("argv0", argv0),
         enabled: s.take("enabled", |node| Ok(node.boolean()?.value)),
         description: s.take("description", |node| Ok(node.string()?.value)),

@@ -92,10 +92,6 @@ const WORDS: &[(&str, Meaning)] = &[
         Nothing("max_connections limits what a service can do to the machine"),
     ),
     (
-        "redirect",
-        Later("passing connections on to another address"),
-    ),
-    (
         "banner",
         Nothing("clients get what the program says; refusal is for those that are refused"),
     ),

@@ -220,14 +220,14 @@ pub const KEYS: &[Key] = &[
     service(
         "command",
         "an array: the program's absolute path, then its arguments",
-        "none: a service has either this or builtin",
+        "none: a service has either this, builtin or redirect",
         r#"command = ["/usr/sbin/in.fingerd", "-w"]"#,
         "The program that serves a client. Each argument is an element of its own; there is no shell.",
     ),
     service(
         "builtin",
         "\"echo\", \"discard\", \"chargen\", \"daytime\" or \"time\"",
-        "none: a service has either this or command",
+        "none: a service has either this, command or redirect",
         r#"builtin = "daytime""#,
         "A protocol that oxinetd speaks itself, in its unprivileged worker process.",
     ),
@@ -269,6 +269,15 @@ pub const KEYS: &[Key] = &[
         "freebind = true",
         "Whether an address is bound that this host does not have yet: one that a failover is to bring, or an interface \
          that comes up later.",
+    ),
+    service(
+        "redirect",
+        "a string like \"HOST:PORT\" or \"unix:/PATH\"",
+        "none: a service has either this, command or builtin",
+        r#"redirect = "192.0.2.8:80""#,
+        "Another server, that clients are passed on to: the unprivileged worker process connects to it and passes on what \
+         both say, until both have ended. Names are looked up when the table is read; all addresses are kept, and \
+         tried in order, each for 5 seconds. Only for connections.",
     ),
     Key {
         is_for_programs: true,

@@ -36,6 +36,7 @@ mod presence;
 mod program;
 mod rate;
 mod reader;
+mod redirect;
 mod refusal;
 mod resolve;
 mod rule_book;
@@ -249,7 +250,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
     resolver.mistakes.extend(overlaps(&sockets));
     let needs_worker = services
         .iter()
-        .any(|service| service.enabled && matches!(service.action, Action::Builtin(_)));
+        .any(|service| service.enabled && !matches!(service.action, Action::Exec(_)));
     let worker = resolver
         .identities
         .worker(server.worker_user.as_ref(), needs_worker);

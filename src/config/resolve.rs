@@ -80,18 +80,19 @@ impl<'h> Resolver<'h> {
         let before = self.mistakes.len();
         let enabled = self.is_enabled(entry);
         self.check_action(written);
-        let transfer = match &entry.builtin {
-            Some(_) => NO_TRANSFER,
-            None => self.transfer(entry),
+        let transfer = match entry.builtin.is_some() || entry.redirect.is_some() {
+            true => NO_TRANSFER,
+            false => self.transfer(entry),
         };
         let account = self.account(entry, transfer.wait);
         let socket = self.socket(entry);
         let life = self.life(entry, transfer.wait);
         let max_connections = self.max_connections(entry);
         let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
-        let (action, unavailable) = match &entry.builtin {
-            Some(builtin) => (Action::Builtin(builtin.value), None),
-            None => {
+        let (action, unavailable) = match (&entry.builtin, &entry.redirect) {
+            (Some(builtin), _) => (Action::Builtin(builtin.value), None),
+            (None, Some(wanted)) => (Action::Redirect(self.redirect(entry, wanted)), None),
+            (None, None) => {
                 let (program, unavailable) = self.program(entry, enabled)?;
                 (Action::Exec(program), unavailable)
             }
@@ -125,7 +126,7 @@ impl<'h> Resolver<'h> {
     fn account(&mut self, entry: &Entry, wait: bool) -> bool {
         let mut listeners = entry.listen.iter().flatten();
         let has_tcp = listeners.any(|wanted| wanted.value.transport == Transport::Tcp);
-        let is_possible = has_tcp && !wait && !entry.has("builtin");
+        let is_possible = has_tcp && !wait && entry.has("command");
         let place = entry
             .place_of("account")
             .filter(|_| entry.account == Some(true));
@@ -159,38 +160,47 @@ impl<'h> Resolver<'h> {
     /// A service does one thing, and its keys are about that.
     fn check_action(&mut self, written: &ServiceEntry) {
         let entry = &written.entry;
-        match (entry.place_of("command"), entry.place_of("builtin")) {
-            (Some(command), Some(builtin)) => {
-                let (first, second) = in_order(command, builtin);
-                let mistake = Mistake::new("a service has either a command or a builtin, not both")
-                    .at(second);
-                self.mistakes.push(
-                    mistake
-                        .note("the other is at", first)
-                        .help("leave one of them out"),
-                );
-            }
+        let mut actions: Vec<(&str, &Place)> = ["command", "builtin", "redirect"]
+            .into_iter()
+            .filter_map(|key| Some((key, entry.place_of(key)?)))
+            .collect();
+        match actions[..] {
             // Under another name: that was reported.
-            (None, None) if entry.has_unknown => {}
-            (None, None) => {
+            [] if entry.has_unknown => {}
+            [] => {
                 let message = format!("service {} does not say what it does", written.name);
                 let help = "write command = [\"/PATH/OF/PROGRAM\"], or builtin = \"daytime\" or another protocol";
                 self.mistakes
                     .push(Mistake::new(message).at(&written.place).help(help));
             }
-            (None, Some(_)) => self.check_builtin(entry),
-            (Some(_), None) => {}
+            [("command", _)] => {}
+            [(action, _)] => self.check_keys(entry, action),
+            [(one, _), (other, _), ..] => {
+                let message = format!("a service has either a {one} or a {other}, not both");
+                actions.sort_by_key(|(_, place)| place.rank());
+                let mistake = Mistake::new(message)
+                    .at(actions[1].1)
+                    .note("the other is at", actions[0].1);
+                self.mistakes.push(mistake.help("leave one of them out"));
+            }
         }
     }
 
-    fn check_builtin(&mut self, entry: &Entry) {
+    /// Keys that are for programs mean nothing to the others.
+    fn check_keys(&mut self, entry: &Entry, action: &str) {
+        let (what, counts) = match action {
+            "builtin" => (
+                "a built-in service",
+                "leave it out: built-in services count always",
+            ),
+            _ => ("a redirect", "leave it out: redirects count always"),
+        };
         for key in KEYS.iter().filter(|key| key.is_for_programs) {
             if let Some(place) = entry.place_of(key.name) {
                 let mistake =
-                    Mistake::new(format!("{} means nothing to a built-in service", key.name))
-                        .at(place);
+                    Mistake::new(format!("{} means nothing to {what}", key.name)).at(place);
                 self.mistakes.push(mistake.help(match key.name {
-                    "account" => "leave it out: built-in services count always",
+                    "account" => counts,
                     "max_lifetime" | "idle_timeout" | "first_byte_timeout"
                     | "kill_on_disconnect" | "grace" => {
                         "leave it out: built-in services end silent clients by themselves"
@@ -275,7 +285,7 @@ impl<'h> Resolver<'h> {
     }
 }
 
-/// A built-in service is given nothing.
+/// The worker is given nothing.
 const NO_TRANSFER: Transfer = Transfer {
     wait: false,
     pass: Pass::Stdio,

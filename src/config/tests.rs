@@ -354,7 +354,7 @@ fn every_example_in_the_list_of_keys_is_right() {
                 };
                 format!("[service.x]\n{}\n{rest}\n", key.example)
             }
-            (_, "command") => format!("[service.x]\nlisten = 7\n{}\n", key.example),
+            (_, "command" | "redirect") => format!("[service.x]\nlisten = 7\n{}\n", key.example),
             // Needs an entry before it.
             (_, "override") => continue,
             // Alone it leaves nothing to serve.

@@ -105,6 +105,8 @@ pub enum Kind {
     Wait,
     /// The worker.
     Builtin,
+    /// Another server, through the worker.
+    Redirect,
 }
 
 /// What a service is doing.

@@ -1,8 +1,9 @@
-//! Admission keys on their way to the worker: too long for a record, so they go as JSON in a file in
-//! memory.
+//! What is too long for a record goes to the worker as JSON in a file in memory: a service's admission
+//! keys, and where its clients are passed on to.
 
 use crate::sys::fd::memory_file;
-use crate::table::{Acl, Rules};
+use crate::table::{Acl, Address, Rules};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fs::File;
@@ -23,19 +24,37 @@ pub struct Keys<'a> {
 impl Keys<'_> {
     /// Writes them to a new file.
     pub fn to_file(&self) -> io::Result<OwnedFd> {
-        let mut file = File::from(memory_file(c"oxinetd keys")?);
-        file.write_all(&serde_json::to_vec(self)?)?;
-        Ok(file.into())
+        write(self)
     }
 
     /// Reads them from such a file.
     pub fn from_file(file: OwnedFd) -> io::Result<Keys<'static>> {
-        let mut file = File::from(file);
-        let mut bytes = Vec::new();
-        file.rewind()?;
-        file.read_to_end(&mut bytes)?;
-        Ok(serde_json::from_slice(&bytes)?)
+        read(file)
     }
+}
+
+/// Writes the addresses that a service's clients are passed on to, to a new file.
+pub fn targets_to_file(targets: &[Address]) -> io::Result<OwnedFd> {
+    write(targets)
+}
+
+/// Reads them from such a file.
+pub fn targets_from_file(file: OwnedFd) -> io::Result<Vec<Address>> {
+    read(file)
+}
+
+fn write(what: &(impl Serialize + ?Sized)) -> io::Result<OwnedFd> {
+    let mut file = File::from(memory_file(c"oxinetd keys")?);
+    file.write_all(&serde_json::to_vec(what)?)?;
+    Ok(file.into())
+}
+
+fn read<T: DeserializeOwned>(file: OwnedFd) -> io::Result<T> {
+    let mut file = File::from(file);
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
 }
 
 #[cfg(test)]

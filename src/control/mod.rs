@@ -17,7 +17,7 @@ pub use answer::{
     Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
     ServiceStatus, SessionStatus, Sizes, State, Times, Waits,
 };
-pub use keys::Keys;
+pub use keys::{Keys, targets_from_file, targets_to_file};
 pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
 pub use request::{From, LONGEST, Request, Signal, Target};
@@ -28,6 +28,15 @@ use crate::table::{Builtin, Client, Refusal, Transport};
 pub use crate::table::{ListenerId, ServiceId};
 use std::net::{IpAddr, SocketAddr};
 
+/// What the worker does with the clients of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// It speaks a protocol with them.
+    Builtin(Builtin),
+    /// It passes them on to another server, whose addresses `Targets` tells.
+    Redirect,
+}
+
 /// What the supervisor tells the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -37,8 +46,8 @@ pub enum Order {
         service: ServiceId,
         /// The listener's own number, for `Unlisten`.
         listener: ListenerId,
-        /// The protocol.
-        builtin: Builtin,
+        /// What to do with clients.
+        work: Work,
         /// Kind of socket.
         transport: Transport,
         /// The service's `max_connections`, 1 or more: over all its listeners.
@@ -74,6 +83,12 @@ pub enum Order {
     /// The service's admission keys: [`Keys`] as JSON in a file whose descriptor comes with the
     /// message. A service that was told none has none.
     Policy {
+        /// Which service.
+        service: ServiceId,
+    },
+    /// Where clients of the service are passed on to: the addresses as JSON in a file whose descriptor
+    /// comes with the message. Told before its first listener.
+    Targets {
         /// Which service.
         service: ServiceId,
     },
@@ -135,13 +150,15 @@ pub struct Counts {
     pub waits: Option<Refusal>,
 }
 
-/// Why a connection to a built-in service ended.
+/// Why a connection that the worker has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The answer was given, or both sides had finished.
     Finished,
     /// The client closed or reset it before that.
     ClientLeft,
+    /// The server that it was passed on to reset the connection.
+    TargetLeft,
     /// Nothing moved for the idle timeout.
     IdleTimeout,
     /// It was the oldest idle one when the worker was full.
@@ -155,7 +172,24 @@ pub enum Ending {
 /// What the worker tells the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// A connection was accepted and admitted.
+    /// A connection was accepted and admitted, and the server it is passed on to is being called:
+    /// `Began`, `NotConnected` or `Ended` follows.
+    Accepted {
+        /// To which service.
+        service: ServiceId,
+        /// Its number, as in `Began`.
+        number: u32,
+        /// Who.
+        peer: Peer,
+    },
+    /// None of the addresses that it is passed on to answered: it has ended.
+    NotConnected {
+        /// The number it was accepted with.
+        number: u32,
+        /// How the last attempt failed, positive.
+        errno: i32,
+    },
+    /// A connection was accepted and admitted, and is served.
     Began {
         /// To which service.
         service: ServiceId,

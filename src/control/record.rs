@@ -4,7 +4,7 @@
 //! zeros. Decoding takes nothing for granted: a length, number or zero that encoding would not have
 //! made is [`Malformed`]. Whether a service or listener of that number exists is the reader's affair.
 
-use super::{Counts, Ending, ListenerId, Order, Report, ServiceId};
+use super::{Counts, Ending, ListenerId, Order, Report, ServiceId, Work};
 use crate::admission::{Level, Load};
 use crate::sys::socket::{Peer, fold};
 use crate::table::{Builtin, Client, Refusal, Transport};
@@ -37,12 +37,12 @@ impl Order {
             Order::Listen {
                 service,
                 listener,
-                builtin,
+                work,
                 transport,
                 max_connections,
             } => {
                 to.u8(1).u32(service.0).u32(listener.0);
-                to.u8(position(&BUILTINS, builtin))
+                to.u8(position(&WORKS, work))
                     .u8(position(&TRANSPORTS, transport));
                 to.u32(max_connections);
             }
@@ -66,6 +66,9 @@ impl Order {
             }
             Order::Policy { service } => {
                 to.u8(7).u32(service.0);
+            }
+            Order::Targets { service } => {
+                to.u8(12).u32(service.0);
             }
             Order::Forget { service } => {
                 to.u8(8).u32(service.0);
@@ -105,7 +108,7 @@ impl Order {
             1 => Order::Listen {
                 service: ServiceId(from.u32()),
                 listener: ListenerId(from.u32()),
-                builtin: from.one_of(&BUILTINS, "no such built-in service")?,
+                work: from.one_of(&WORKS, "no such work")?,
                 transport: from.one_of(&TRANSPORTS, "no such transport")?,
                 max_connections: from.positive("max_connections is 0")?,
             },
@@ -152,6 +155,9 @@ impl Order {
                     _ => return Err(Malformed("no such kind of client")),
                 },
             },
+            12 => Order::Targets {
+                service: ServiceId(from.u32()),
+            },
             _ => return Err(Malformed("no such order")),
         };
         from.end().map(|()| order)
@@ -169,6 +175,16 @@ impl Report {
                 peer,
             } => {
                 to.u8(1).u32(service.0).u32(number).peer(peer);
+            }
+            Report::Accepted {
+                service,
+                number,
+                peer,
+            } => {
+                to.u8(9).u32(service.0).u32(number).peer(peer);
+            }
+            Report::NotConnected { number, errno } => {
+                to.u8(10).u32(number).put(&errno.to_le_bytes());
             }
             Report::Ended {
                 service,
@@ -275,18 +291,28 @@ impl Report {
                     waits: from.one_or_none(&Refusal::ALL, "no such refusal")?,
                 },
             },
+            9 => Report::Accepted {
+                service: ServiceId(from.u32()),
+                number: from.positive("a connection has number 0")?,
+                peer: from.peer()?,
+            },
+            10 => Report::NotConnected {
+                number: from.positive("a connection has number 0")?,
+                errno: from.errno()?,
+            },
             _ => return Err(Malformed("no such report")),
         };
         from.end().map(|()| report)
     }
 }
 
-const BUILTINS: [Builtin; 5] = [
-    Builtin::Echo,
-    Builtin::Discard,
-    Builtin::Chargen,
-    Builtin::Daytime,
-    Builtin::Time,
+const WORKS: [Work; 6] = [
+    Work::Builtin(Builtin::Echo),
+    Work::Builtin(Builtin::Discard),
+    Work::Builtin(Builtin::Chargen),
+    Work::Builtin(Builtin::Daytime),
+    Work::Builtin(Builtin::Time),
+    Work::Redirect,
 ];
 
 const TRANSPORTS: [Transport; 5] = [
@@ -297,13 +323,14 @@ const TRANSPORTS: [Transport; 5] = [
     Transport::UnixSeqpacket,
 ];
 
-const ENDINGS: [Ending; 6] = [
+const ENDINGS: [Ending; 7] = [
     Ending::Finished,
     Ending::ClientLeft,
     Ending::IdleTimeout,
     Ending::Evicted,
     Ending::WorkerDied,
     Ending::Killed,
+    Ending::TargetLeft,
 ];
 
 /// A value's byte: its place in the list, counted from 1.
@@ -411,6 +438,13 @@ impl Reader {
 
     fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.take())
+    }
+
+    fn errno(&mut self) -> Result<i32, Malformed> {
+        match i32::from_le_bytes(self.take()) {
+            errno if errno > 0 => Ok(errno),
+            _ => Err(Malformed("an errno is not positive")),
+        }
     }
 
     fn positive(&mut self, otherwise: &'static str) -> Result<u32, Malformed> {
@@ -593,11 +627,11 @@ mod tests {
     }
 
     fn order() -> impl Strategy<Value = Order> {
-        let listen = (any::<u32>(), any::<u32>(), 0..5usize, 0..5usize, 1u32..).prop_map(
+        let listen = (any::<u32>(), any::<u32>(), 0..6usize, 0..5usize, 1u32..).prop_map(
             |(s, l, b, t, n)| Order::Listen {
                 service: ServiceId(s),
                 listener: ListenerId(l),
-                builtin: BUILTINS[b],
+                work: WORKS[b],
                 transport: TRANSPORTS[t],
                 max_connections: n,
             },
@@ -629,6 +663,9 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
+            any::<u32>().prop_map(|s| Order::Targets {
+                service: ServiceId(s)
+            }),
             (any::<u32>(), any::<u32>(), client()).prop_map(|(serial, s, client)| Order::Explain {
                 serial,
                 service: ServiceId(s),
@@ -643,7 +680,7 @@ mod tests {
             number,
             peer,
         });
-        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..6usize).prop_map(
+        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..7usize).prop_map(
             |(s, number, received, sent, e)| Report::Ended {
                 service: ServiceId(s),
                 number,
@@ -652,6 +689,14 @@ mod tests {
                 ending: ENDINGS[e],
             },
         );
+        let accepted =
+            (any::<u32>(), 1u32.., peer()).prop_map(|(s, number, peer)| Report::Accepted {
+                service: ServiceId(s),
+                number,
+                peer,
+            });
+        let not_connected =
+            (1u32.., 1i32..).prop_map(|(number, errno)| Report::NotConnected { number, errno });
         let datagrams = (any::<u32>(), any::<[u64; 5]>()).prop_map(|(s, n)| Report::Datagrams {
             service: ServiceId(s),
             received: n[0],
@@ -678,7 +723,16 @@ mod tests {
             .prop_map(|(serial, counts)| Report::Explained { serial, counts });
         let obeyed = any::<u32>().prop_map(|serial| Report::Obeyed { serial });
         prop_oneof![
-            explained, began, ended, aborted, unlistened, datagrams, refused, obeyed
+            explained,
+            began,
+            accepted,
+            not_connected,
+            ended,
+            aborted,
+            unlistened,
+            datagrams,
+            refused,
+            obeyed
         ]
     }
 
@@ -721,7 +775,7 @@ mod tests {
     const LISTEN: Order = Order::Listen {
         service: ServiceId(1),
         listener: ListenerId(2),
-        builtin: Builtin::Echo,
+        work: Work::Builtin(Builtin::Echo),
         transport: Transport::Tcp,
         max_connections: 1,
     };
@@ -736,10 +790,7 @@ mod tests {
     #[test]
     fn every_field_of_an_order_is_checked() {
         assert_eq!(spoiled(LISTEN, 0, 0), Err(Malformed("no such order")));
-        assert_eq!(
-            spoiled(LISTEN, 9, 6),
-            Err(Malformed("no such built-in service"))
-        );
+        assert_eq!(spoiled(LISTEN, 9, 7), Err(Malformed("no such work")));
         assert_eq!(spoiled(LISTEN, 10, 0), Err(Malformed("no such transport")));
         assert_eq!(
             spoiled(LISTEN, 11, 0),
@@ -780,7 +831,7 @@ mod tests {
             number: 1,
             peer,
         };
-        assert_eq!(spoiled(began, 0, 9), Err(Malformed("no such report")));
+        assert_eq!(spoiled(began, 0, 11), Err(Malformed("no such report")));
         assert_eq!(
             spoiled(began, 5, 0),
             Err(Malformed("a connection has number 0"))
@@ -808,6 +859,14 @@ mod tests {
             sent: 0,
             ending,
         };
-        assert_eq!(spoiled(ended, 25, 7), Err(Malformed("no such ending")));
+        let not_connected = Report::NotConnected {
+            number: 1,
+            errno: 111,
+        };
+        assert_eq!(
+            spoiled(not_connected, 8, 255),
+            Err(Malformed("an errno is not positive"))
+        );
+        assert_eq!(spoiled(ended, 25, 8), Err(Malformed("no such ending")));
     }
 }

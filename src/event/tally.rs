@@ -66,12 +66,16 @@ impl Tally {
                     }
                     None => self.failed_starts += 1,
                 }
-                // Without a clone there was nothing to be live.
-                self.live -= u64::from(*stage != Stage::Clone);
+                // Without a clone there was nothing to be live; the worker has no clones.
+                let is_live = !matches!(stage, Stage::Clone | Stage::Connect);
+                self.live -= u64::from(is_live);
             }
             Event::Ended { .. } => self.live -= 1,
-            Event::Began { .. } => {
-                self.accepted += 1;
+            Event::Began { accepted, .. } => {
+                match accepted {
+                    true => self.pending -= 1,
+                    false => self.accepted += 1,
+                }
                 self.answered += 1;
                 self.live += 1;
             }

@@ -34,7 +34,7 @@ impl Kind {
             Event::NotStarted { session, .. } => (session.service, None, FEW),
             Event::SocketDamaged { service, .. } => (*service, None, FEW),
             Event::Started { session, .. }
-            | Event::Began { session }
+            | Event::Began { session, .. }
             | Event::Finished { session, .. } => (session.service, None, MANY),
             _ => return None,
         };
@@ -285,6 +285,7 @@ mod tests {
                 );
             }
             let began = Event::Began {
+                accepted: false,
                 session: session(service),
             };
             assert_eq!(written(&mut limiter, &began, 2001, now), 2000);

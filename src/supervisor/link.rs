@@ -1,7 +1,7 @@
 //! The tie to the worker: which listeners it has, what it is told, what it says.
 //!
 //! The worker is not trusted: its records are checked, and what they say can only change counters
-//! and log lines of built-in services. When it dies its sessions end in the log, and it is started
+//! and log lines of the services that it serves. When it dies its sessions end in the log, and it is started
 //! again.
 
 use super::Supervisor;
@@ -10,7 +10,7 @@ use super::listeners::{Listeners, State};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
-use crate::control::{BATCH, Counts, Ending, Keys, LENGTH, Order, Report};
+use crate::control::{BATCH, Counts, Ending, Keys, LENGTH, Order, Report, Work, targets_to_file};
 use crate::event::{ConnectionId, Event};
 use crate::launch;
 use crate::sys::address::{Address, Transport};
@@ -19,9 +19,10 @@ use crate::sys::poll::{Interest, Ready};
 use crate::sys::socket::{self, Peer};
 use crate::sys::spawn::{self, PlanSpec, Spawned, Stage};
 use crate::sys::{Errno, fd, signal, wait};
-use crate::table::{Builtin, Identity, ListenerId, ServiceId};
+use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ pub(super) struct Link {
     max_connections: u32,
     tie: Option<Tie>,
     /// Which listeners it has, and what it answers on them.
-    given: HashMap<ListenerId, Builtin>,
+    given: HashMap<ListenerId, Work>,
     /// How many there have been.
     incarnation: u32,
     restart: Duration,
@@ -72,10 +73,22 @@ struct Tie {
     outgoing: VecDeque<(Order, Attachment)>,
     /// The admission keys that it knows.
     policies: HashMap<ServiceId, Rc<Policy>>,
+    /// Where it passes clients on to, by services' facts.
+    targets: HashMap<ServiceId, Rc<Service>>,
     waits_for_room: bool,
     /// It has said what cannot be: nothing more that it says counts.
     lies: bool,
-    sessions: HashMap<u32, (ServiceId, Peer, Instant)>,
+    sessions: HashMap<u32, Served>,
+}
+
+/// A client of the worker.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    service: ServiceId,
+    peer: Peer,
+    began: Instant,
+    /// Whether the server that it is passed on to is still being called.
+    pending: bool,
 }
 
 /// What goes with an order.
@@ -86,6 +99,8 @@ pub(super) enum Attachment {
     Listener(ListenerId),
     /// The admission keys of the service of this name.
     Keys(Rc<str>, Rc<Policy>),
+    /// Where the clients of this service are passed on to.
+    Targets(Rc<Service>),
 }
 
 impl Default for Link {
@@ -111,7 +126,7 @@ impl Link {
     }
 
     /// What the worker answers on this listener.
-    pub(super) fn given(&self, id: ListenerId) -> Option<Builtin> {
+    pub(super) fn given(&self, id: ListenerId) -> Option<Work> {
         self.given.get(&id).copied()
     }
 
@@ -135,17 +150,17 @@ impl Link {
     /// The worker's sessions: number, service, client and beginning.
     pub(super) fn sessions(&self) -> impl Iterator<Item = (u32, ServiceId, Peer, Instant)> + '_ {
         let sessions = self.tie.iter().flat_map(|tie| &tie.sessions);
-        sessions.map(|(number, (service, peer, began))| (*number, *service, *peer, *began))
+        sessions.map(|(number, it)| (*number, it.service, it.peer, it.began))
     }
 
     /// One of them, with its id.
     pub(super) fn session(&self, number: u32) -> Option<(ConnectionId, ServiceId, Peer, Instant)> {
-        let (service, peer, began) = self.tie.as_ref()?.sessions.get(&number)?;
+        let served = self.tie.as_ref()?.sessions.get(&number)?;
         let id = ConnectionId {
             worker: self.incarnation,
             number: number.into(),
         };
-        Some((id, *service, *peer, *began))
+        Some((id, served.service, served.peer, served.began))
     }
 
     /// A number for an order that is answered; `None` when there is no worker.
@@ -185,9 +200,22 @@ impl Link {
     }
 }
 
+impl Served {
+    fn facts(&self, worker: u32, number: u32) -> SessionFacts {
+        SessionFacts {
+            service: self.service,
+            id: ConnectionId {
+                worker,
+                number: number.into(),
+            },
+            peer: Some(self.peer),
+        }
+    }
+}
+
 impl Supervisor {
     /// Gives a listener to the worker, and starts one if there is none.
-    pub(super) fn give(&mut self, id: ListenerId, builtin: Builtin) {
+    pub(super) fn give(&mut self, id: ListenerId, work: Work) {
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
@@ -196,26 +224,46 @@ impl Supervisor {
         };
         listener.state = State::Served;
         listener.served_for = Some(listener.service);
-        self.link.given.insert(id, builtin);
+        self.link.given.insert(id, work);
         let order = Order::Listen {
             service: listener.service,
             listener: id,
-            builtin,
+            work,
             transport: listener.endpoint.transport,
             max_connections: entry.facts.max_connections,
         };
         let service = listener.service;
         match self.link.tie {
             Some(_) => {
-                self.tell_policy(service);
+                self.tell_keys(service);
                 self.order(order, Attachment::Listener(id));
             }
             None => self.start_worker(),
         }
     }
 
+    /// Tells the worker what it is to know of a service, as far as it does not.
+    pub(super) fn tell_keys(&mut self, service: ServiceId) {
+        self.tell_policy(service);
+        self.tell_targets(service);
+    }
+
+    fn tell_targets(&mut self, service: ServiceId) {
+        let (Some(tie), Some(entry)) = (&mut self.link.tie, self.services.get(service)) else {
+            return;
+        };
+        if !matches!(entry.facts.action, Action::Redirect(_)) {
+            return;
+        }
+        let facts = Rc::clone(&entry.facts);
+        let known = tie.targets.insert(service, Rc::clone(&facts));
+        if known.is_none_or(|known| known.action != facts.action) {
+            self.order(Order::Targets { service }, Attachment::Targets(facts));
+        }
+    }
+
     /// Tells the worker the admission keys of a service, if it does not know them.
-    pub(super) fn tell_policy(&mut self, service: ServiceId) {
+    fn tell_policy(&mut self, service: ServiceId) {
         let (Some(tie), Some(entry)) = (&mut self.link.tie, self.services.get(service)) else {
             return;
         };
@@ -232,10 +280,13 @@ impl Supervisor {
         }
     }
 
-    /// Has the worker forget the admission keys of a service that is gone.
+    /// Has the worker forget what it knows of a service that is gone.
     pub(super) fn forget_policy(&mut self, service: ServiceId) {
-        let tie = self.link.tie.as_mut();
-        if tie.is_some_and(|tie| tie.policies.remove(&service).is_some()) {
+        let is_known = self.link.tie.as_mut().is_some_and(|tie| {
+            let (policy, targets) = (tie.policies.remove(&service), tie.targets.remove(&service));
+            policy.is_some() || targets.is_some()
+        });
+        if is_known {
             self.order(Order::Forget { service }, Attachment::Nothing);
         }
     }
@@ -378,6 +429,7 @@ impl Supervisor {
             born: Instant::now(),
             outgoing: VecDeque::new(),
             policies: HashMap::new(),
+            targets: HashMap::new(),
             waits_for_room: false,
             lies: false,
             sessions: HashMap::new(),
@@ -398,8 +450,8 @@ impl Supervisor {
             self.order(Order::OwnUdp { address }, Attachment::Nothing);
         }
         self.tell_bans();
-        for (id, builtin) in self.link.given.clone() {
-            self.give(id, builtin);
+        for (id, work) in self.link.given.clone() {
+            self.give(id, work);
         }
     }
 
@@ -454,27 +506,32 @@ impl Supervisor {
         };
         let worker = self.link.incarnation;
         match report {
+            Report::Accepted {
+                service,
+                number,
+                peer,
+            } => self.on_accepted(service, number, peer, true),
             Report::Began {
                 service,
                 number,
                 peer,
-            } => {
-                let ceiling = self.link.max_connections as usize + MARGIN;
-                let is_odd = tie.sessions.contains_key(&number) || tie.sessions.len() > ceiling;
-                if is_odd || self.services.get(service).is_none() {
-                    return self.end_lying_worker();
+            } => match tie.sessions.get_mut(&number) {
+                Some(served) if served.pending => {
+                    served.pending = false;
+                    let facts = served.facts(worker, number);
+                    self.observe_session(facts, |session| Event::Began {
+                        session,
+                        accepted: true,
+                    });
                 }
-                tie.sessions.insert(number, (service, peer, Instant::now()));
-                let id = ConnectionId {
-                    worker,
-                    number: number.into(),
-                };
-                let facts = SessionFacts {
-                    service,
-                    id,
-                    peer: Some(peer),
-                };
-                self.observe_session(facts, |session| Event::Began { session });
+                _ => self.on_accepted(service, number, peer, false),
+            },
+            Report::NotConnected { number, errno } => {
+                let known = tie.sessions.get(&number).copied();
+                if let Some(served) = known.filter(|served| served.pending) {
+                    tie.sessions.remove(&number);
+                    self.not_connected(served.facts(worker, number), Errno::from_raw(errno));
+                }
             }
             Report::Ended {
                 number,
@@ -540,28 +597,65 @@ impl Supervisor {
         }
     }
 
+    /// The worker has a client: it serves it, or calls first the server that it is passed on to.
+    fn on_accepted(&mut self, service: ServiceId, number: u32, peer: Peer, pending: bool) {
+        let Some(tie) = &mut self.link.tie else {
+            return;
+        };
+        let ceiling = self.link.max_connections as usize + MARGIN;
+        let is_odd = tie.sessions.contains_key(&number) || tie.sessions.len() > ceiling;
+        let Some(entry) = self.services.get_mut(service).filter(|_| !is_odd) else {
+            return self.end_lying_worker();
+        };
+        let served = Served {
+            service,
+            peer,
+            began: Instant::now(),
+            pending,
+        };
+        tie.sessions.insert(number, served);
+        if pending {
+            let service = &entry.facts.name;
+            return entry.tally.observe(&Event::Accepted { service });
+        }
+        let facts = served.facts(self.link.incarnation, number);
+        self.observe_session(facts, |session| Event::Began {
+            session,
+            accepted: false,
+        });
+    }
+
+    /// The server that a client was to be passed on to did not answer.
+    fn not_connected(&mut self, session: SessionFacts, errno: Errno) {
+        let stage = Stage::Connect;
+        let facts = self.services.get(session.service).map(|it| &it.facts);
+        let object = facts.and_then(|facts| launch::object(stage, facts));
+        let object = object.map_or_else(String::new, Cow::into_owned);
+        self.observe_session(session, |session| Event::NotStarted {
+            session,
+            stage,
+            errno,
+            object: &object,
+        });
+        self.forget_if_over(session.service);
+    }
+
     fn finish(
         &mut self,
         number: u32,
-        session: (ServiceId, Peer, Instant),
+        served: Served,
         bytes: Option<(u64, u64)>,
         reason: &'static str,
     ) {
-        let (service, peer, began) = session;
-        let id = ConnectionId {
-            worker: self.link.incarnation,
-            number: number.into(),
-        };
-        let facts = SessionFacts {
-            service,
-            id,
-            peer: Some(peer),
-        };
-        let (received, sent) = (
-            bytes.map(|(received, _)| received),
-            bytes.map(|(_, sent)| sent),
-        );
-        let duration = began.elapsed();
+        let facts = served.facts(self.link.incarnation, number);
+        if served.pending {
+            self.observe_session(facts, |session| Event::Began {
+                session,
+                accepted: true,
+            });
+        }
+        let (received, sent) = bytes.unzip();
+        let duration = served.began.elapsed();
         self.observe_session(facts, |session| Event::Finished {
             session,
             duration,
@@ -569,7 +663,7 @@ impl Supervisor {
             sent,
             reason,
         });
-        self.forget_if_over(service);
+        self.forget_if_over(served.service);
     }
 
     fn end_lying_worker(&mut self) {
@@ -666,18 +760,26 @@ fn send(
                 rules: Cow::Borrowed(&policy.rules),
                 acl: policy.acl.as_deref().map(Cow::Borrowed),
             };
-            let file = keys.to_file().map_err(|error| {
-                Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::ENOMEM))
-            })?;
-            socket::send_record(worker, &record, Some(file.as_fd()))
+            send_file(worker, &record, keys.to_file())
         }
+        Attachment::Targets(facts) => match &facts.action {
+            Action::Redirect(targets) => send_file(worker, &record, targets_to_file(targets)),
+            _ => Ok(()),
+        },
     }
+}
+
+fn send_file(worker: BorrowedFd, record: &[u8], file: io::Result<OwnedFd>) -> Result<(), Errno> {
+    let file =
+        file.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::ENOMEM)))?;
+    socket::send_record(worker, record, Some(file.as_fd()))
 }
 
 fn reason(ending: Ending) -> &'static str {
     match ending {
         Ending::Finished => "finished",
         Ending::ClientLeft => "client-left",
+        Ending::TargetLeft => "target-left",
         Ending::IdleTimeout => "idle-timeout",
         Ending::Evicted => "evicted",
         Ending::WorkerDied => "worker-died",

@@ -179,7 +179,7 @@ impl Supervisor {
                     session,
                     stage,
                     errno,
-                    object,
+                    object: &object,
                 });
             }
         }

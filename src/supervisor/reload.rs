@@ -10,7 +10,7 @@ use super::changes::Changes;
 use super::link::Attachment;
 use super::listeners::{self, Key, State};
 use crate::admission::Policy;
-use crate::control::{Order, Place};
+use crate::control::{Order, Place, Work};
 use crate::event::Event;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
@@ -158,8 +158,8 @@ impl Supervisor {
             let policy = Rc::clone(&entry.policy);
             self.admission.set_service(id, max_connections, policy);
         }
-        if let Action::Builtin(_) = facts.action {
-            self.tell_policy(id);
+        if !matches!(facts.action, Action::Exec(_)) {
+            self.tell_keys(id);
             let order = Order::Limit {
                 service: id,
                 max_connections,
@@ -234,7 +234,7 @@ impl Supervisor {
             State::NotBound | State::LeftOut => self.look_later(id, Duration::ZERO),
             State::Served => {
                 // The worker counts sessions by service: taken back and given again.
-                let stays = before == service && self.is_builtin(service) == self.link.given(id);
+                let stays = before == service && self.work(service) == self.link.given(id);
                 if !stays {
                     self.take_back(id);
                 }
@@ -258,9 +258,11 @@ impl Supervisor {
         matches!(entry.facts.action, Action::Exec(_)) && listener.blocks == entry.facts.wait
     }
 
-    fn is_builtin(&self, service: ServiceId) -> Option<crate::table::Builtin> {
+    /// What the worker does for the service, if it serves it.
+    fn work(&self, service: ServiceId) -> Option<Work> {
         match self.services.get(service)?.facts.action {
-            Action::Builtin(builtin) => Some(builtin),
+            Action::Builtin(builtin) => Some(Work::Builtin(builtin)),
+            Action::Redirect(_) => Some(Work::Redirect),
             Action::Exec(_) => None,
         }
     }
@@ -274,7 +276,7 @@ impl Supervisor {
         let Some(entry) = self.services.get(service) else {
             return;
         };
-        let (waits, builtin) = (entry.facts.wait, self.is_builtin(service));
+        let (waits, work) = (entry.facts.wait, self.work(service));
         let Some(listener) = self
             .listeners
             .get_mut(id)
@@ -284,9 +286,9 @@ impl Supervisor {
         };
         // A `wait` program is given a blocking socket; we and the worker never block on one.
         listener.set_blocking(waits);
-        match builtin {
+        match work {
             Some(_) if self.is_paused(id) => {}
-            Some(builtin) => self.give(id, builtin),
+            Some(work) => self.give(id, work),
             None => self.arm(id),
         }
     }

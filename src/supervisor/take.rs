@@ -391,7 +391,7 @@ impl Supervisor {
             // Its other listeners may be backing off, and those that only lack room are noted there.
             Action::Exec(_) if entry.facts.wait => self.wake_all(),
             Action::Exec(_) => self.wake_in_turn(entry.listeners.clone()),
-            Action::Builtin(_) => {}
+            Action::Builtin(_) | Action::Redirect(_) => {}
         }
     }
 }

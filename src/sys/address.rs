@@ -1,6 +1,7 @@
 //! Kinds of sockets and what they are bound to, in the words of the table.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 
 /// Kind of socket.
@@ -27,6 +28,17 @@ pub enum Address {
     Path(String),
     /// A Unix socket in Linux's abstract name space (unix(7)), without the leading `@`.
     Abstract(String),
+}
+
+impl fmt::Display for Address {
+    /// The form that the table takes: `127.0.0.1:13`, `unix:/run/x`, `unix:@name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet(address) => address.fmt(f),
+            Address::Path(path) => write!(f, "unix:{path}"),
+            Address::Abstract(name) => write!(f, "unix:@{name}"),
+        }
+    }
 }
 
 impl Transport {

@@ -19,6 +19,8 @@ pub enum Interest {
     End,
     /// Something to read, told once for each change instead of as long as it lasts.
     ReadEdge,
+    /// Something to read, its end, or room to write, likewise told once for each change.
+    BothEdge,
 }
 
 /// An epoll instance. Each registration has a word of the caller's choice that comes back with it.
@@ -103,6 +105,10 @@ fn flags(interest: Interest) -> EpollFlags {
         Interest::Both => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
         Interest::End => EpollFlags::EPOLLRDHUP,
         Interest::ReadEdge => EpollFlags::EPOLLIN | EpollFlags::EPOLLET,
+        Interest::BothEdge => {
+            let both = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP;
+            both | EpollFlags::EPOLLET
+        }
     }
 }
 

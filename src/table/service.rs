@@ -1,6 +1,6 @@
 //! One entry of the table: what is run, as whom, and within which limits.
 
-use super::{Endpoint, Life};
+use super::{Address, Endpoint, Life};
 pub use crate::sys::limits::Resource;
 pub use crate::sys::options::{Keepalive, SocketOptions};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub enum Action {
     Exec(Program),
     /// A protocol that the worker speaks itself.
     Builtin(Builtin),
+    /// Another server, at one of these addresses: the worker connects, and passes on what both say.
+    /// One or more, tried in this order.
+    Redirect(Vec<Address>),
 }
 
 /// The small services of RFC 862, 863, 864, 867 and 868.

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::{Source, Worker};
 use crate::admission::{Permit, Room};
 use crate::builtin::Conversation;
-use crate::control::{Ending, ListenerId, Report, ServiceId};
+use crate::control::{Ending, ListenerId, Report, ServiceId, Work};
 use crate::refuse;
 use crate::sys::Errno;
 use crate::sys::poll::{Ready, is_readable};
@@ -84,8 +84,12 @@ impl Worker<'_> {
             Ok(permit) => permit,
             Err(reason) => return self.refuse(offer.service, socket, peer, reason),
         };
+        let builtin = match offer.work {
+            Work::Builtin(builtin) => builtin,
+            Work::Redirect => return self.redirect(socket, peer, permit),
+        };
         let records = offer.transport == Transport::UnixSeqpacket;
-        let conversation = Conversation::begin(offer.builtin, records, &self.clock.now());
+        let conversation = Conversation::begin(builtin, records, &self.clock.now());
         self.reports.push(Report::Began {
             service: offer.service,
             number: self.last_number,
@@ -210,9 +214,14 @@ impl Worker<'_> {
 
     fn end(&mut self, session: Session, ending: Ending) {
         let (permit, report) = session.end(ending, &mut self.scratch);
+        self.release(permit);
+        self.reports.push(report);
+    }
+
+    /// A connection has ended: others may have its room.
+    pub(super) fn release(&mut self, permit: Permit<ServiceId>) {
         let service = permit.service();
         self.admission.release(permit);
-        self.reports.push(report);
         self.listeners.has_room(service, &self.poller, self.now);
         self.listeners.relieve(&self.poller, self.now);
     }

@@ -4,7 +4,7 @@ use super::Worker;
 use super::tally::Fate;
 use crate::admission::Now;
 use crate::builtin;
-use crate::control::{ListenerId, ServiceId};
+use crate::control::{ListenerId, ServiceId, Work};
 use crate::sys::Errno;
 use crate::sys::datagram::{self, Origin};
 use crate::table::{Client, Refusal};
@@ -67,8 +67,12 @@ impl Worker<'_> {
         let Some(listener) = self.listeners.at(id) else {
             return Fate::Unanswered;
         };
+        // Nothing else is offered at such a socket.
+        let Work::Builtin(builtin) = listener.offer.work else {
+            return Fate::Unanswered;
+        };
         let bytes = &self.scratch[..length];
-        let Some(answer) = builtin::answer(listener.offer.builtin, bytes, &moment) else {
+        let Some(answer) = builtin::answer(builtin, bytes, &moment) else {
             return Fate::Unanswered;
         };
         match datagram::answer(listener.socket.as_fd(), &answer, origin) {

@@ -5,9 +5,9 @@
 //! doubles up to 500 ms; it is over early when there is relief. No failure closes a listener.
 
 use super::Source;
-use crate::control::{ListenerId, ServiceId};
+use crate::control::{ListenerId, ServiceId, Work};
 use crate::sys::poll::{Interest, Poller};
-use crate::table::{Builtin, Transport};
+use crate::table::Transport;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::os::fd::OwnedFd;
@@ -20,7 +20,7 @@ const LONGEST_REST: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offer {
     pub(super) service: ServiceId,
-    pub(super) builtin: Builtin,
+    pub(super) work: Work,
     pub(super) transport: Transport,
 }
 
@@ -252,7 +252,7 @@ mod tests {
         socket.send_to(b"", socket.local_addr().unwrap()).unwrap();
         let offer = Offer {
             service: ServiceId(1),
-            builtin: Builtin::Echo,
+            work: Work::Builtin(crate::table::Builtin::Echo),
             transport: Transport::Udp,
         };
         let listener = Listener::new(offer, socket.into());

@@ -1,4 +1,5 @@
-//! The unprivileged process: accepts and serves the connections and datagrams of built-in services.
+//! The unprivileged process: accepts and serves the connections and datagrams of built-in services, and
+//! passes clients on to other servers.
 //!
 //! It is started by the supervisor, as a user of its own, with the control socket as descriptor 0.
 //! Listeners come over that socket, [`Report`](crate::control::Report)s go back over it, and when it
@@ -13,6 +14,7 @@ mod listeners;
 mod orders;
 mod recency;
 mod reflection;
+mod relay;
 mod reports;
 mod session;
 mod tally;
@@ -25,9 +27,11 @@ use crate::refuse::Leaving;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::time::Clock;
 use crate::sys::{Errno, confine, limits};
+use crate::table::Address;
 use listeners::Listeners;
 use recency::Recency;
 use reflection::OwnSockets;
+use relay::{Relays, Side};
 use reports::{Reports, Sent};
 use session::Session;
 use std::collections::HashMap;
@@ -148,6 +152,9 @@ struct Worker<'a> {
     /// Refused clients that have not gone yet.
     leaving: Leaving,
     sessions: Recency<Session>,
+    relays: Relays,
+    /// Where clients of services are passed on to.
+    targets: HashMap<ServiceId, Rc<[Address]>>,
     /// The number of the connection that began last.
     last_number: u32,
     /// UDP sockets of this server, which are never answered.
@@ -177,6 +184,8 @@ impl<'a> Worker<'a> {
             policies: HashMap::new(),
             leaving: Leaving::new(settings.descriptors),
             sessions: Recency::new(),
+            relays: Relays::default(),
+            targets: HashMap::new(),
             last_number: 0,
             own_udp: OwnSockets::default(),
             tallies: Tallies::default(),
@@ -186,8 +195,9 @@ impl<'a> Worker<'a> {
 
     /// Waits for something to do and does it. False when the supervisor has gone.
     fn turn(&mut self) -> Result<bool, Failure> {
-        let timeout = self
-            .next_deadline()
+        let busy = self.relays.is_busy().then_some(self.now);
+        let timeout = busy
+            .or_else(|| self.next_deadline())
             .map(|when| when.saturating_duration_since(Instant::now()));
         self.ready.clear();
         let ready = self
@@ -203,9 +213,12 @@ impl<'a> Worker<'a> {
                 Source::Control => {}
                 Source::Listener(id) => self.serve(id),
                 Source::Session(slot) => self.advance(slot, ready),
+                Source::Relay(slot, side) => self.wake_relay(slot, side, ready),
                 Source::Leaving(number) => self.leaving.gone(number),
             }
         }
+        self.advance_busy_relays();
+        self.give_up_dialling();
         self.end_idle();
         self.leaving.expire(self.now);
         self.listeners.wake(&self.poller, self.now);
@@ -222,6 +235,7 @@ impl<'a> Worker<'a> {
         [
             idle,
             leaving,
+            self.relays.next_due(),
             self.listeners.next_awake(),
             self.tallies.due(),
         ]
@@ -276,6 +290,7 @@ enum Source {
     Listener(ListenerId),
     Session(u32),
     Leaving(u32),
+    Relay(u32, Side),
 }
 
 impl Source {
@@ -285,6 +300,8 @@ impl Source {
             Source::Listener(id) => 1 << 32 | u64::from(id.0),
             Source::Leaving(number) => 2 << 32 | u64::from(number),
             Source::Control => 3 << 32,
+            Source::Relay(slot, Side::Client) => 4 << 32 | u64::from(slot),
+            Source::Relay(slot, Side::Far) => 5 << 32 | u64::from(slot),
         }
     }
 
@@ -293,6 +310,8 @@ impl Source {
             (0, slot) => Source::Session(slot),
             (1, id) => Source::Listener(ListenerId(id)),
             (2, number) => Source::Leaving(number),
+            (4, slot) => Source::Relay(slot, Side::Client),
+            (5, slot) => Source::Relay(slot, Side::Far),
             _ => Source::Control,
         }
     }

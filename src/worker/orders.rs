@@ -4,7 +4,9 @@ use super::listeners::{Listener, Offer};
 use super::session::Session;
 use super::{Failure, Worker};
 use crate::admission::Policy;
-use crate::control::{Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::control::{
+    Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId, targets_from_file,
+};
 use crate::sys::Errno;
 use crate::sys::datagram;
 use crate::sys::socket::receive_record;
@@ -54,6 +56,7 @@ impl Worker<'_> {
         for slot in self.sessions.slots_of(doomed) {
             self.end_at(slot, Ending::Killed);
         }
+        self.end_relays(numbers);
     }
 
     fn obey(&mut self, order: Order, descriptor: Option<OwnedFd>) -> Result<(), Failure> {
@@ -61,14 +64,14 @@ impl Worker<'_> {
             Order::Listen {
                 service,
                 listener,
-                builtin,
+                work,
                 transport,
                 max_connections,
             } => {
                 let socket = descriptor.ok_or(Failure::NoDescriptor(listener))?;
                 let offer = Offer {
                     service,
-                    builtin,
+                    work,
                     transport,
                 };
                 self.listen(listener, Listener::new(offer, socket), max_connections);
@@ -94,7 +97,18 @@ impl Worker<'_> {
             Order::End { number } => self.end_those(&HashSet::from([number])),
             Order::ForgetUdp { address } => self.own_udp.forget(address),
             Order::Policy { service } => self.learn(service, descriptor)?,
-            Order::Forget { service } => drop(self.policies.remove(&service)),
+            Order::Targets { service } => {
+                let targets = descriptor.map(targets_from_file);
+                let Some(Ok(targets)) = targets else {
+                    return Err(Failure::NoKeys(service));
+                };
+                self.targets.insert(service, targets.into());
+                self.fit_to_descriptors();
+            }
+            Order::Forget { service } => {
+                self.policies.remove(&service);
+                self.targets.remove(&service);
+            }
             Order::Ban {
                 serial,
                 prefix,
@@ -184,8 +198,10 @@ impl Worker<'_> {
     /// makes way in good order before the kernel refuses one, and what an order brings gets through.
     fn fit_to_descriptors(&mut self) {
         let taken = (self.listeners.len() + self.leaving.most()) as u64 + SPARE;
-        let left =
-            u32::try_from(self.settings.descriptors.saturating_sub(taken)).unwrap_or(u32::MAX);
+        // A client that is passed on takes two.
+        let each = if self.targets.is_empty() { 1 } else { 2 };
+        let left = self.settings.descriptors.saturating_sub(taken) / each;
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         self.admission
             .set_limit(self.settings.max_connections.min(left).max(1));
     }

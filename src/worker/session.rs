@@ -93,7 +93,7 @@ impl Session {
     /// Closes the connection. What is left is the permit, and the report of the end.
     pub(super) fn end(mut self, ending: Ending, scratch: &mut [u8]) -> (Permit<ServiceId>, Report) {
         if ending == Ending::Finished && self.conversation.leaves_input() {
-            self.leave(scratch);
+            self.received += leave(self.socket.as_fd(), scratch);
         }
         let report = Report::Ended {
             service: self.permit.service(),
@@ -148,20 +148,22 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    /// Says that this was all, and drops what the client sent: a socket that is closed with input
-    /// left is reset, and the client may lose the answer.
-    fn leave(&mut self, scratch: &mut [u8]) {
-        if stream::shut_down_sending(self.socket.as_fd()).is_err() {
-            return;
-        }
-        for _ in 0..DRAINS {
-            match stream::receive(self.socket.as_fd(), scratch) {
-                Ok(count) if count > 0 => self.received += count as u64,
-                _ => return,
-            }
+/// Says that this was all, and drops what the client sent: a socket that is closed with input left is
+/// reset, and the client may lose the answer. The answer is how many bytes were dropped.
+pub(super) fn leave(socket: BorrowedFd, scratch: &mut [u8]) -> u64 {
+    let mut dropped = 0;
+    if stream::shut_down_sending(socket).is_err() {
+        return dropped;
+    }
+    for _ in 0..DRAINS {
+        match stream::receive(socket, scratch) {
+            Ok(count) if count > 0 => dropped += count as u64,
+            _ => break,
         }
     }
+    dropped
 }
 
 /// How much was sent; nothing when there was no room.

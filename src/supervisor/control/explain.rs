@@ -49,7 +49,7 @@ impl Supervisor {
             );
             return caller.fail(error, USAGE, Instant::now());
         }
-        if !matches!(facts.action, Action::Builtin(_)) {
+        if matches!(facts.action, Action::Exec(_)) {
             return self.explain_alone(caller, service, client, "the service is gone");
         }
         let Some(serial) = self.link.next_serial() else {

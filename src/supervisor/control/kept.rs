@@ -118,7 +118,8 @@ fn detached(event: &Event) -> Option<Event<'static>> {
             session: nameless(session),
             pid: *pid,
         },
-        Event::Began { session } => Event::Began {
+        Event::Began { session, accepted } => Event::Began {
+            accepted: *accepted,
             session: nameless(session),
         },
         Event::Ended {
@@ -165,7 +166,7 @@ fn attached<'a>(event: &Event<'static>, service: &'a str) -> Event<'a> {
     let mut event: Event<'a> = detached(event).unwrap_or(Event::Stopped);
     if let Event::Refused { session, .. }
     | Event::Started { session, .. }
-    | Event::Began { session }
+    | Event::Began { session, .. }
     | Event::Ended { session, .. }
     | Event::Finished { session, .. } = &mut event
     {

@@ -155,7 +155,7 @@ impl Supervisor {
                 let moments = resting.filter_map(|id| self.timers.moment(Timer::Listener(*id)));
                 moments.min()
             }
-            Action::Builtin(_) => self.timers.moment(Timer::StartWorker),
+            Action::Builtin(_) | Action::Redirect(_) => self.timers.moment(Timer::StartWorker),
         }?;
         Some((
             State::BackingOff,
@@ -247,6 +247,7 @@ fn kind(facts: &Service) -> Kind {
         Action::Exec(_) if facts.wait => Kind::Wait,
         Action::Exec(_) => Kind::Program,
         Action::Builtin(_) => Kind::Builtin,
+        Action::Redirect(_) => Kind::Redirect,
     }
 }
 

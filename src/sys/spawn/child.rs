@@ -46,10 +46,12 @@ pub enum Stage {
     Signals,
     /// execve(2).
     Exec,
+    /// connect(2) to the server that a client is passed on to: the worker's, not a child's.
+    Connect,
 }
 
 impl Stage {
-    /// All, in order.
+    /// All of a child's, in order.
     pub const ALL: [Stage; 16] = [
         Stage::Clone,
         Stage::Unshare,
@@ -88,6 +90,7 @@ impl Stage {
             Stage::NoNewPrivileges => "no-new-privileges",
             Stage::Signals => "signals",
             Stage::Exec => "exec",
+            Stage::Connect => "connect",
         }
     }
 }

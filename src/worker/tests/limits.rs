@@ -152,7 +152,7 @@ fn a_listener_that_is_given_up_keeps_its_sessions_and_its_queue() {
     let again = Order::Listen {
         service,
         listener: listener_id,
-        builtin,
+        work: Work::Builtin(builtin),
         transport,
         max_connections: 2,
     };
@@ -188,7 +188,7 @@ fn a_listener_without_its_socket_ends_the_worker() {
     let order = Order::Listen {
         service: ServiceId(1),
         listener: ListenerId(9),
-        builtin: Builtin::Echo,
+        work: Work::Builtin(Builtin::Echo),
         transport: Transport::Tcp,
         max_connections: 1,
     };
@@ -239,7 +239,7 @@ fn no_timer_runs_while_nobody_is_connected() {
     let order = Order::Listen {
         service: ServiceId(1),
         listener: ListenerId(1),
-        builtin: Builtin::Echo,
+        work: Work::Builtin(Builtin::Echo),
         transport: Transport::Udp,
         max_connections: 1,
     };

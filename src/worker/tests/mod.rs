@@ -5,7 +5,7 @@ mod limits;
 mod streams;
 
 use super::{Failure, Settings, run};
-use crate::control::{BATCH, Ending, LENGTH, ListenerId, Order, Report, ServiceId};
+use crate::control::{BATCH, Ending, LENGTH, ListenerId, Order, Report, ServiceId, Work};
 use crate::sys::poll::{Interest, Poller};
 use crate::sys::socket::{self, Peer, receive_record, record_pair, send_record};
 use crate::table::{Address, Builtin, Endpoint, Transport};
@@ -86,7 +86,7 @@ impl Supervised {
             Order::Listen {
                 service,
                 listener,
-                builtin,
+                work: Work::Builtin(builtin),
                 transport,
                 max_connections,
             },

@@ -190,7 +190,7 @@ fn a_client_that_talks_to_daytime_is_not_reset() {
     let order = Order::Listen {
         service: ServiceId(1),
         listener: ListenerId(1),
-        builtin: Builtin::Daytime,
+        work: Work::Builtin(Builtin::Daytime),
         transport: Transport::Tcp,
         max_connections: 1,
     };

@@ -1,0 +1,3 @@
+//! Clients that are passed on to another server, or to a program through pipes, by the worker.
+
+mod redirect;
