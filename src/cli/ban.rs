@@ -2,11 +2,11 @@
 
 use super::client::{Failure, Server, conclude, json_line};
 use super::moments::length;
+use super::output::put;
 use super::pause::{Action, whole_seconds};
 use crate::control::Request;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::io::{Write, stdout};
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -84,7 +84,7 @@ fn list(server: &Server, json: bool) -> Result<ExitCode, Failure> {
         false if bans.is_empty() => "nobody is banned\n".to_owned(),
         false => lines(&bans),
     };
-    let _ = stdout().write_all(text.as_bytes());
+    put(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `oxinetd check`: everything that is wrong with a table, or what it would offer and as whom.
 
+use super::output::finish;
 use super::{CONFIG, DEFAULT_TABLE};
 use crate::config::{Host, Mistake, load};
 use crate::table::{Action, Address, Builtin, Service, Table};
@@ -30,31 +31,25 @@ impl Check {
             Ok(loaded) => (Some(loaded.table), Vec::new(), loaded.warnings),
             Err(mistakes) => (None, mistakes.0, Vec::new()),
         };
-        // A reader that has left (`check | head`) changes nothing about the table.
-        let _ = match self.json {
-            true => writeln!(
-                io::stdout(),
-                "{}",
-                as_json(table.as_ref(), &mistakes, &warnings)
-            ),
-            false => write_text(table.as_ref(), &mistakes, &warnings),
-        };
-        if table.is_some() {
-            ExitCode::SUCCESS
+        let text = if self.json {
+            format!("{}\n", as_json(table.as_ref(), &mistakes, &warnings))
         } else {
-            CONFIG.into()
-        }
+            // Where nobody hears it, the exit status tells.
+            let _ = write_remarks(&mistakes, &warnings);
+            table.as_ref().map(lines).unwrap_or_default()
+        };
+        finish(&text, if table.is_some() { 0 } else { CONFIG })
     }
 }
 
-fn write_text(table: Option<&Table>, mistakes: &[Mistake], warnings: &[Mistake]) -> io::Result<()> {
+fn write_remarks(mistakes: &[Mistake], warnings: &[Mistake]) -> io::Result<()> {
     let mut errors = io::stderr().lock();
     for mistake in mistakes.iter().chain(warnings) {
         writeln!(errors, "{mistake}\n")?;
     }
-    match table {
-        Some(table) => io::stdout().write_all(lines(table).as_bytes()),
-        None => writeln!(errors, "{}", summary(mistakes.len())),
+    match mistakes.len() {
+        0 => Ok(()),
+        count => writeln!(errors, "{}", summary(count)),
     }
 }
 

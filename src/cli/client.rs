@@ -1,5 +1,6 @@
 //! Talking to the running server: where it is, one question, its answer line by line.
 
+use super::output;
 use crate::control::{Failed, Place, Request, STANDARD_PLACE, ServiceStatus};
 use crate::sys::user;
 use crate::sys::{Errno, caller};
@@ -200,8 +201,8 @@ impl Client {
             }
             match item(&line, value) {
                 Err(error) if error.kind() == ErrorKind::InvalidData => return Err(self.odd(&line)),
-                // Whoever reads us has left: that is the end of it, and nobody's mistake.
-                Err(_) => return Ok(Value::Null),
+                // A reader of ours that has left is the end of it too, and nobody's mistake.
+                Err(error) => return output::result(Err(error)).map(|()| Value::Null),
                 Ok(()) => {}
             }
         }

@@ -2,10 +2,10 @@
 
 use super::client::{Failure, Server, conclude, json_line};
 use super::moments::stamp;
+use super::output;
 use crate::control::Request;
 use clap::Args;
 use serde_json::Value;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// Show what has happened lately, or what happens from now on: the events of the log.
@@ -46,7 +46,7 @@ impl Events {
                 false => shown(&value),
             };
             // A line at a time: whoever follows waits for it.
-            stdout().write_all(line.as_bytes())
+            output::write(&line)
         })?;
         Ok(ExitCode::SUCCESS)
     }

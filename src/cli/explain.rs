@@ -2,12 +2,12 @@
 
 use super::client::{Failure, Server, conclude, json_line};
 use super::moments::{length, now};
+use super::output::put;
 use super::status::state_words;
 use crate::control::{Bucket, Explained, From, Holding, Request, Rule, State, Waits};
 use crate::table::Refusal;
 use clap::Args;
 use std::fmt::Write as _;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// Exit status when the client would be refused, or cannot connect.
@@ -59,7 +59,7 @@ impl Explain {
             true => text,
             false => lines(&explained),
         };
-        let _ = stdout().write_all(text.as_bytes());
+        put(&text)?;
         Ok(match (explained.waits, explained.refused) {
             (Some(_), _) => WAITS.into(),
             (None, None) if explained.reachable => ExitCode::SUCCESS,

@@ -2,11 +2,11 @@
 
 use super::client::{Failure, Server, json_line};
 use super::moments::now;
+use super::output::finish;
 use super::status::state;
 use crate::control::{Request, ServerStatus, ServiceStatus, State};
 use clap::Args;
 use serde::Serialize;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,8 +56,7 @@ impl Health {
             true => json_line(&verdict),
             false => verdict.line(),
         };
-        let _ = stdout().write_all(text.as_bytes());
-        verdict.exit.into()
+        finish(&text, verdict.exit)
     }
 
     fn look(&self) -> Result<(Vec<ServiceStatus>, Option<ServerStatus>), Failure> {

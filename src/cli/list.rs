@@ -3,11 +3,11 @@
 use super::client::{Failure, Server, conclude, json_line};
 use super::grid::{Cell, Column, Grid, Screen};
 use super::moments::length;
+use super::output::put;
 use crate::control::{Request, SessionStatus};
 use crate::table::LifeLimit;
 use clap::Args;
 use serde::Serialize;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// List the live connections, and the programs that wait on a socket of their own.
@@ -44,7 +44,7 @@ impl List {
             sessions.sort_by(|a, b| b.age.total_cmp(&a.age));
             table(&sessions, Screen::of_stdout())
         };
-        let _ = stdout().write_all(text.as_bytes());
+        put(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

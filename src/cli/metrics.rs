@@ -4,11 +4,11 @@
 //! the format (OpenMetrics 1.0) wants it. Names and units are part of what users rely on.
 
 use super::client::{Failure, Server, conclude};
+use super::output::put;
 use crate::control::{Request, ServerStatus, ServiceStatus, Sizes, State};
 use crate::table::Refusal;
 use clap::Args;
 use std::fmt::Write as _;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// Write the counters of the running server as OpenMetrics text, for Prometheus and its like.
@@ -34,7 +34,7 @@ impl Metrics {
         let (services, mut done) = self.server.call()?.all(&request)?;
         let server = serde_json::from_value(done["server"].take()).ok();
         let text = render(&services, server.as_ref());
-        let _ = stdout().write_all(text.as_bytes());
+        put(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

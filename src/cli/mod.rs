@@ -1,7 +1,8 @@
 //! The commands: one binary for administrator and daemon alike.
 //!
 //! Each command is a file beside this one, with its clap definition and its help. Exit statuses
-//! follow sysexits(3): 0 done, 64 used wrongly, 66 no such service, 71 the system refused, 75 try again, 77 not
+//! follow sysexits(3): 0 done, 64 used wrongly, 66 no such service, 71 the system refused, 74 standard output could not be
+//! written, 75 try again, 77 not
 //! permitted, 78 a table with mistakes.
 
 mod add;
@@ -19,6 +20,7 @@ mod kill;
 mod list;
 mod metrics;
 mod moments;
+mod output;
 mod pause;
 mod reload;
 mod remove;
@@ -131,11 +133,10 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Explain(command) => command.run(),
         },
         Err(error) => {
-            // A closed pipe is nobody's mistake.
-            let _ = error.print();
+            let written = error.print();
             match error.use_stderr() {
                 true => USAGE.into(),
-                false => ExitCode::SUCCESS,
+                false => client::conclude(output::result(written).map(|()| ExitCode::SUCCESS)),
             }
         }
     }

@@ -1,10 +1,10 @@
 //! `oxinetd pause`, `resume` and `drain`: let a service rest.
 
 use super::client::{Failure, Server, conclude, json_line};
+use super::output::put;
 use crate::control::Request;
 use clap::Args;
 use serde_json::Value;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl Action {
             true => json_line(&done),
             false => done["did"].as_str().unwrap_or("done").to_owned() + "\n",
         };
-        let _ = stdout().write_all(text.as_bytes());
+        put(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

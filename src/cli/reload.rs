@@ -1,12 +1,13 @@
 //! `oxinetd reload`: read the table again, and say what that has changed.
 
 use super::client::{Client, Failure, Server, conclude, json_line};
+use super::output::put;
 use crate::control::Request;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::{self, Display, Formatter};
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 /// Have the running server read its table again, and wait until it is in force.
@@ -60,11 +61,11 @@ pub(super) fn ask(server: &Server, dry_run: bool, json: bool) -> Result<ExitCode
     let done = report.fill(&mut server.call()?, dry_run);
     // Those who read the object find the mistakes in it.
     if json {
-        let _ = stdout().write_all(json_line(&report).as_bytes());
+        put(&json_line(&report))?;
     } else {
         let _ = stderr().write_all(report.remarks().as_bytes());
         if done.is_ok() {
-            let _ = stdout().write_all(report.text(dry_run).as_bytes());
+            put(&report.text(dry_run))?;
         }
     }
     done.map(|_| ExitCode::SUCCESS)

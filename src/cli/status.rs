@@ -3,13 +3,13 @@
 use super::client::{Failure, Server, conclude, json_line};
 use super::grid::{Cell, Column, Grid, Screen, Tone};
 use super::moments::{length, moment, now};
+use super::output::put;
 use crate::control::{Counters, NotBound, Request, ServerStatus, ServiceStatus, State};
 use crate::table::WhenFull;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// Show what each service of the running server is doing and has done; of one service, everything.
@@ -63,8 +63,7 @@ impl Status {
                 _ => table(&services, screen) + &below(&services, server.as_ref(), screen),
             }
         };
-        // A reader that has left (`status | head`) changes nothing.
-        let _ = stdout().write_all(text.as_bytes());
+        put(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

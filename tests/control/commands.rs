@@ -112,6 +112,43 @@ fn health_is_a_line_and_a_number() {
     server.stop();
 }
 
+#[test]
+fn what_cannot_be_written_is_no_success() {
+    let server = server().service("a", CAT).start();
+    let table = server.directory().join("services.toml");
+    let full = |words: &[&str]| {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = oxinetd(words);
+        command.env("OXINETD_CONTROL", server.directory().join("control"));
+        let output = command.stdout(full.unwrap()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    for words in [
+        &["check", &table][..],
+        &["status"],
+        &["list"],
+        &["events"],
+        &["metrics"],
+        &["health"],
+        &["reload"],
+        &["explain", "a", "--from", "::1"],
+        &["ban"],
+        &["pause", "a"],
+        &["enable", "a", "--config", &table],
+        &["--help"],
+    ] {
+        let (code, said) = full(words);
+
+        assert_eq!(code, Some(74), "{words:?}: {said}");
+        assert!(
+            said.starts_with("oxinetd: cannot write to standard output: "),
+            "{words:?}: {said}"
+        );
+    }
+    server.stop();
+}
+
 /// Each gives up by itself; they wait at the same time.
 #[test]
 fn a_server_that_is_stopped_keeps_nobody_waiting() {

@@ -112,11 +112,7 @@ pub(super) fn run(
     change: impl FnOnce(&Tables) -> Result<Change, Failure>,
 ) -> ExitCode {
     let done = edit(verb, name, options, change);
-    report::tell(verb, &done, options.json);
-    match done {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(failure) => failure.status.into(),
-    }
+    report::tell(verb, &done, options.json)
 }
 
 fn edit(

@@ -4,9 +4,11 @@ use super::document::Document;
 use super::text::{Edit, Hunk, hunks};
 use super::{Failure, Reload, Verb};
 use crate::cli::check::{mistake_json, summary};
+use crate::cli::output::finish;
 use crate::config::Mistake;
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io::{Write, stderr};
+use std::process::ExitCode;
 
 /// What was done, or would be.
 #[derive(Debug)]
@@ -149,16 +151,19 @@ impl Failure {
 }
 
 /// Says it: results on standard output, what is wrong on standard error.
-pub(super) fn tell(verb: Verb, done: &Result<Report, Failure>, as_json: bool) {
-    // A reader that has left changes nothing.
-    let _ = match (done, as_json) {
-        (Ok(report), true) => writeln!(io::stdout(), "{}", report.json()),
-        (Err(failure), true) => writeln!(io::stdout(), "{}", failure.json(verb)),
-        (Ok(report), false) => io::stderr()
-            .write_all(report.remarks().as_bytes())
-            .and_then(|()| io::stdout().write_all(report.text().as_bytes())),
-        (Err(failure), false) => io::stderr().write_all(failure.text(verb).as_bytes()),
+pub(super) fn tell(verb: Verb, done: &Result<Report, Failure>, as_json: bool) -> ExitCode {
+    let (remarks, text) = match (done, as_json) {
+        (Ok(report), true) => (String::new(), format!("{}\n", report.json())),
+        (Err(failure), true) => (String::new(), format!("{}\n", failure.json(verb))),
+        (Ok(report), false) => (report.remarks(), report.text()),
+        (Err(failure), false) => (failure.text(verb), String::new()),
     };
+    // Where nobody hears it, the exit status tells.
+    let _ = stderr().write_all(remarks.as_bytes());
+    finish(
+        &text,
+        done.as_ref().map_or_else(|failure| failure.status, |_| 0),
+    )
 }
 
 /// Lines of a table may hold anything; a terminal must not obey it.
