@@ -119,7 +119,7 @@ fn removed_with_its_comments() {
     );
     let (before, after) = (
         TABLE.find("# Says").unwrap(),
-        TABLE.find("# The end").unwrap(),
+        TABLE.find("# listen = 13").unwrap(),
     );
     assert_eq!(
         tables.text(),

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 const LONG: &str = "\
 Offer a service again that is disabled.
 
-Takes the line enabled = false out of it, or writes enabled = true where [defaults] says false. \
+Takes the line enabled = false out of it, or writes enabled = true where the line has a comment, or \
+where [defaults] says false. \
 Everything else stays as it is. Then the server is asked to read the table.
 
 Exit status: 0 done, or enabled already; 66 there is no such service, 71 the system refused, 75 \

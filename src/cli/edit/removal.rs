@@ -1,7 +1,7 @@
 //! Taking a service out of a text, with the comments that are about it.
 //!
-//! Comments right above its header (or keys) go with it, and those right below its last key; what
-//! stands right above something else belongs to that. One blank line stays between neighbours.
+//! Comments right above its header (or keys) go with it, and those between its keys. What stands
+//! below its last key may be about anything, and stays. One blank line stays between neighbours.
 
 use super::outline::Statement;
 use super::text::Edit;
@@ -109,18 +109,7 @@ impl Lines {
         while start > 0 && self.kinds[start - 1] == Kind::Comment {
             start -= 1;
         }
-        let is_section = first.value.is_none();
-        let below = self.kinds[end..]
-            .iter()
-            .take_while(|kind| **kind == Kind::Comment)
-            .count();
-        let is_next_ones = self.kinds.get(end + below) == Some(&Kind::Code);
-        let below = if is_section && !is_next_ones {
-            below
-        } else {
-            0
-        };
-        self.goes[start..end + below].fill(true);
+        self.goes[start..end].fill(true);
     }
 
     /// A change for each run of lines that go, and of the blank lines that would be too many then.
@@ -191,13 +180,28 @@ mod tests {
     #[test]
     fn a_section_goes_with_its_comments() {
         let text = "# top\n\n[service.a]\nl = 1\n\n# x\n# is\n[service.x] # c\n# in\nl = 2\n\nm = [ # c\n\n# c\n]\n# x\n\n# b\n[service.b]\n";
-        check(text, "# top\n\n[service.a]\nl = 1\n\n# b\n[service.b]\n");
+        check(
+            text,
+            "# top\n\n[service.a]\nl = 1\n\n# x\n\n# b\n[service.b]\n",
+        );
     }
 
     #[test]
     fn what_stands_above_the_next_header_belongs_to_it() {
         let text = "[service.x]\nl = 1\n# b\n[service.b]\nl = 2\n";
         check(text, "# b\n[service.b]\nl = 2\n");
+    }
+
+    #[test]
+    fn the_files_first_and_last_words_stay() {
+        check(
+            "# The file.\n\n[service.x]\nl = 1\n# The end.\n",
+            "# The file.\n\n# The end.\n",
+        );
+        check(
+            "# The file.\n\n# x\n[service.x]\nl = 1\n\n[service.b]\n",
+            "# The file.\n\n[service.b]\n",
+        );
     }
 
     #[test]

@@ -69,12 +69,25 @@ fn take_out(text: &str, outline: &[Statement], key: &[&str]) -> Vec<Edit> {
     let mut edits = Vec::new();
     for statement in outline {
         if statement.is(key) {
-            edits.push(Edit::remove(whole_lines(text, &statement.span)));
+            edits.push(line_less(text, statement));
         } else if statement.is_above(key) {
             removal::entries(statement, key, &mut edits);
         }
     }
     edits
+}
+
+/// A line that says nothing then; one with a comment stays for its sake, and says `true`.
+fn line_less(text: &str, pair: &Statement) -> Edit {
+    let line = whole_lines(text, &pair.span);
+    let has_comment = !text[pair.span.end..line.end].trim().is_empty();
+    match pair.value.as_ref().filter(|_| has_comment) {
+        Some(value) => Edit {
+            range: value.span.clone(),
+            with: "true".to_owned(),
+        },
+        None => Edit::remove(line),
+    }
 }
 
 /// Right below the header, where it is seen; else as the service's other keys are written.
@@ -171,6 +184,20 @@ mod tests {
         let edits = write(text, &outline(text).unwrap(), &X, value);
         assert_eq!(apply(text, &edits), expected);
         outline(expected).expect("TOML");
+    }
+
+    #[test]
+    fn a_line_with_a_comment_stays() {
+        check(
+            "[service.x]\nenabled = false # was broken\nl = 1\n",
+            None,
+            "[service.x]\nenabled = true # was broken\nl = 1\n",
+        );
+        check(
+            "service.x.enabled = false#c",
+            None,
+            "service.x.enabled = true#c",
+        );
     }
 
     #[test]
