@@ -1,6 +1,6 @@
 //! `oxinetd health`: one line and an exit status, for scripts and container platforms.
 
-use super::client::{Failure, Server, json_line};
+use super::client::{Failure, Server, conclude, json_line};
 use super::moments::now;
 use super::output::finish;
 use super::status::state;
@@ -14,7 +14,8 @@ use std::time::Duration;
 ///
 /// Exits with 0 when it is; with 1 when the server serves but something is degraded (an address is
 /// not bound, a service is paused, unavailable or backing off, resources are short); with 2 when no
-/// server answers within 5 seconds.
+/// server answers within 5 seconds. Who may not ask, or asks wrongly, learns that on standard error, as
+/// with every other command.
 ///
 /// For example: oxinetd health || echo "look at oxinetd status"
 #[derive(Debug, Args)]
@@ -38,6 +39,8 @@ struct Verdict {
 
 /// Whoever asks wants to know soon.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// EX_UNAVAILABLE: no server answers.
+const UNAVAILABLE: u8 = 69;
 /// Problems that are named in the line.
 const NAMED: usize = 5;
 
@@ -45,6 +48,7 @@ impl Health {
     pub(super) fn run(self) -> ExitCode {
         let verdict = match self.look() {
             Ok((services, server)) => judge(&services, server.as_ref(), now()),
+            Err(failure) if failure.exit != UNAVAILABLE => return conclude(Err(failure)),
             Err(failure) => Verdict {
                 health: "down",
                 services: 0,

@@ -59,6 +59,13 @@ fn without_the_group_only_ourselves_may_call() {
     act(&server, r#"{"do":"resume","service":"a"}"#);
     let stranger = oxinetd_as(&server, STRANGER, &[], &["status"]);
     assert_eq!(stranger.code, Some(77), "{}", stranger.stderr);
+    let health = oxinetd_as(&server, STRANGER, &[], &["health"]);
+    assert_eq!((health.code, health.stdout.as_str()), (Some(77), ""));
+    assert!(
+        health.stderr.contains("is not for you"),
+        "{}",
+        health.stderr
+    );
     server.stop();
 }
 

@@ -97,7 +97,10 @@ fn the_clock_on_the_wall_opens_and_closes_and_does_nothing_else() {
         assert_eq!(admission.room("s", &set), Room::Open);
         let seen = admission.explain("s", banned, &set);
         assert_eq!(seen.verdict, Err(Refusal::Banned));
-        assert_eq!(seen.banned.map(|ban| ban.rest), Some(Duration::from_secs(60)));
+        assert_eq!(
+            seen.banned.map(|ban| ban.rest),
+            Some(Duration::from_secs(60))
+        );
     }
     let closed = Now {
         minute: 18 * 60,
