@@ -218,16 +218,14 @@ fn below(services: &[ServiceStatus], server: Option<&ServerStatus>, screen: Scre
         failure.is_some_and(|failure| failure.time + NEWS > now)
     };
     let is_bad = |it: &&ServiceStatus| tone(it.state) == Tone::Bad || is_news(it);
-    for it in services.iter().filter(is_bad).take(TROUBLES) {
-        if let Some(failure) = &it.last_failure {
-            lines.push(format!("{} {}", moment(failure.time, now), failure.text));
-        }
+    let failures = services.iter().filter(is_bad);
+    let mut failures: Vec<_> = failures.filter_map(|it| it.last_failure.as_ref()).collect();
+    failures.sort_by_key(|failure| failure.time);
+    // The newest are the news.
+    let more = failures.len().saturating_sub(TROUBLES);
+    for failure in &failures[more..] {
+        lines.push(format!("{} {}", moment(failure.time, now), failure.text));
     }
-    let more = services
-        .iter()
-        .filter(is_bad)
-        .count()
-        .saturating_sub(TROUBLES);
     if more > 0 {
         lines.push(format!("and {more} more: oxinetd status SERVICE tells"));
     }
@@ -299,5 +297,56 @@ fn accepted(counters: &Counters) -> String {
     match parts.is_empty() {
         true => counters.accepted.to_string(),
         false => format!("{}: {}", counters.accepted, parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn service(state: &str, failure: Value) -> ServiceStatus {
+        let mut it = json!({
+            "name": "a", "kind": "program", "state": state, "since": 1, "addresses": [],
+            "live": 0, "limit": 1, "when_full": "refuse", "queued": null,
+            "accepted": 0, "launched": 0, "answered": 0, "refused": {}, "failed": {}, "aborted": 0,
+            "pending": 0, "starts": 0, "failed_starts": 0, "datagrams": 0,
+        });
+        it["last_failure"] = failure;
+        serde_json::from_value(it).unwrap()
+    }
+
+    #[test]
+    fn the_newest_failures_are_told_in_the_order_in_which_they_were() {
+        let start = now() - 20;
+        let failure = |at: u64| json!({"time": start + at, "text": format!("failure {at}")});
+        let order = [3, 11, 1, 7, 9, 2, 10, 4, 8, 6, 5];
+        let mut services: Vec<_> = order.map(|at| service("listening", failure(at))).into();
+        services.push(service("listening", Value::Null));
+        let text = below(&services, None, Screen::of_stdout());
+        let told: Vec<&str> = text
+            .lines()
+            .filter_map(|it| it.split_once(' '))
+            .map(|it| it.1)
+            .collect();
+        let expected = [
+            "failure 2",
+            "failure 3",
+            "failure 4",
+            "failure 5",
+            "failure 6",
+            "failure 7",
+            "failure 8",
+            "failure 9",
+            "failure 10",
+            "failure 11",
+            "1 more: oxinetd status SERVICE tells",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_full_service_says_what_becomes_of_clients() {
+        assert_eq!(state(&service("full", Value::Null), 1), "full (refusing)");
     }
 }
