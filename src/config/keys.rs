@@ -197,7 +197,8 @@ pub const KEYS: &[Key] = &[
         "an integer from 1 to 1000000",
         "4096",
         "max_worker_connections = 4096",
-        "Connections that all built-in services together may hold at the same time.",
+        "Connections that all built-in services together may hold at the same time. Beyond that, the one that has been idle \
+         for the longest time is ended (evicted) to make way for a new one.",
     ),
     server(
         "worker_user",
