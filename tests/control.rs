@@ -177,6 +177,8 @@ fn draining_waits_for_the_last_session() {
         let request = format!(r#"{{"do":"drain","service":"{service}","seconds":0}}"#);
         let answer = last(server.ask(&request));
         assert_eq!(answer["exit"], 75, "{answer}");
+        let says = format!("1 session of {service} is live after 0 s; it stays paused");
+        assert_eq!(answer["error"], says);
         let mut control = server.control();
         let request = request.replace(":0}", ":60}");
         std::thread::scope(|scope| {
@@ -186,6 +188,30 @@ fn draining_waits_for_the_last_session() {
             assert_eq!(draining.join().unwrap()["done"], true);
         });
         assert_eq!(server.status().of(service)["live"], 0);
+    }
+    server.stop();
+}
+
+#[test]
+fn draining_ends_when_somebody_else_resumes() {
+    let server = server().service("a", CAT).service("e", ECHO).start();
+    for service in ["a", "e"] {
+        let client = server.connect(service);
+        client.send("x").expect("x");
+        let mut control = server.control();
+        let request = format!(r#"{{"do":"drain","service":"{service}","seconds":3600}}"#);
+        std::thread::scope(|scope| {
+            let draining = scope.spawn(|| last(ask(&mut control, &request)));
+            until("it is paused", || state(&server, service) == "paused");
+            act(
+                &server,
+                &format!(r#"{{"do":"resume","service":"{service}"}}"#),
+            );
+            let answer = draining.join().unwrap();
+            let says = format!("{service} was resumed by somebody else");
+            assert_eq!(answer, json!({"error": says, "exit": 75}));
+        });
+        client.send("y").expect("y");
     }
     server.stop();
 }

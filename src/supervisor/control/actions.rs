@@ -230,13 +230,22 @@ impl Supervisor {
         let tally = self.services.get(draining.service).map(|it| &it.tally);
         let live = tally.map_or(0, |tally| tally.live + tally.pending);
         let (name, now) = (&draining.name, Instant::now());
+        let entry = self.services.get(draining.service);
+        if entry.is_some_and(|entry| entry.condition.paused().is_none()) {
+            return Some(Err(format!("{name} was resumed by somebody else")));
+        }
         let lasted = (now - draining.began).as_secs();
         if live == 0 {
             return Some(Ok(format!(
                 "{name} is paused and has no session after {lasted} s"
             )));
         }
-        let error = format!("{live} sessions of {name} are live after {lasted} s; it stays paused");
+        let (sessions, are) = match live {
+            1 => ("session", "is"),
+            _ => ("sessions", "are"),
+        };
+        let error =
+            format!("{live} {sessions} of {name} {are} live after {lasted} s; it stays paused");
         (now >= draining.deadline).then_some(Err(error))
     }
 
