@@ -126,6 +126,26 @@ fn list_tells_who_is_there() {
 }
 
 #[test]
+fn sessions_are_listed_in_the_order_in_which_they_came() {
+    let server = server().service("e", ECHO).service("a", CAT).start();
+    let client = |service: &str| {
+        let client = server.connect(service);
+        client.send("x").expect("x");
+        client
+    };
+    let clients: Vec<_> = (0..11).map(|_| [client("e"), client("a")]).collect();
+    let lines = server.ask(r#"{"do":"list"}"#);
+    let ids: Vec<&str> = lines.iter().filter_map(|it| it["id"].as_str()).collect();
+    let expected = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "1.1", "1.2", "1.3", "1.4", "1.5",
+        "1.6", "1.7", "1.8", "1.9", "1.10", "1.11",
+    ];
+    assert_eq!(ids, expected);
+    drop(clients);
+    server.stop();
+}
+
+#[test]
 fn a_paused_service_lets_its_clients_wait() {
     for body in [CAT, ECHO] {
         let server = server().service("a", body).service("b", CAT).start();

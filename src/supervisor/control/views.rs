@@ -191,7 +191,8 @@ impl Supervisor {
         }
     }
 
-    /// Live connections and programs, of one service or all.
+    /// Live connections and programs, of one service or all: programs in the order in which they
+    /// came, then the worker's.
     pub(super) fn sessions(&self, service: Option<ServiceId>) -> Vec<Found> {
         let is_asked = |of: ServiceId| service.is_none_or(|service| service == of);
         let programs = self.children.iter().filter_map(|(pid, child)| {
@@ -202,9 +203,10 @@ impl Supervisor {
         });
         let sessions = self.link.sessions();
         let sessions = sessions.filter(|(_, service, ..)| is_asked(*service));
-        programs
-            .chain(sessions.map(|(number, ..)| Found::Session(number)))
-            .collect()
+        let sessions = sessions.map(|(number, ..)| Found::Session(number));
+        let mut all: Vec<Found> = programs.chain(sessions).collect();
+        all.sort_by_cached_key(|found| self.session(*found).map(|(_, id, ..)| id));
+        all
     }
 
     /// One of them.
