@@ -40,6 +40,8 @@ pub(super) struct Accounts {
     late: HashMap<u64, Ended>,
     /// Their cookies in the order of their time; some may have been told of already.
     deadlines: VecDeque<(Instant, u64)>,
+    /// Our own peak memory in KiB, as far as it is known.
+    own_peak: u64,
 }
 
 impl Accounts {
@@ -48,6 +50,15 @@ impl Accounts {
         if self.notices.is_some() {
             self.running.insert(cookie, None);
         }
+    }
+
+    /// A program's peak memory in KiB, if it is the program's and not ours. Ours is asked for only when
+    /// it may have grown.
+    fn peak_of(&mut self, peak: u64) -> Option<u64> {
+        if peak > self.own_peak {
+            self.own_peak = wait::own_max_rss();
+        }
+        Some(peak).filter(|peak| *peak > self.own_peak)
     }
 
     /// No longer does: its program was never run.
@@ -146,13 +157,14 @@ impl Supervisor {
             duration,
             limit,
         } = ended;
+        let max_rss = self.accounts.peak_of(exit.max_rss);
         self.observe_session(session, |session| Event::Ended {
             session,
             pid: exit.pid,
             status: exit.status,
             duration,
             cpu: exit.cpu,
-            max_rss: Some(exit.max_rss).filter(|peak| *peak > wait::own_max_rss()),
+            max_rss,
             received: moved.map(|moved| moved.received),
             sent: moved.map(|moved| moved.sent),
             limit,
