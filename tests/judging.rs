@@ -327,6 +327,22 @@ fn explain_tells_who_waits() {
 }
 
 #[test]
+fn explain_tells_who_waits_for_another_server() {
+    let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = target.local_addr().unwrap();
+    let body = format!("redirect = \"{to}\"\nmax_connections = 1");
+    let server = server().service("r", &body).start();
+    check_explained(&server, "r", 0, "waits", Value::Null);
+    let client = server.connect("r");
+    let session = target.accept().unwrap();
+    check_explained(&server, "r", 2, "waits", "full".into());
+    command(&server, &["pause", "r"]).ok();
+    check_explained(&server, "r", 2, "waits", "paused".into());
+    drop((client, session));
+    server.stop();
+}
+
+#[test]
 fn explain_tells_who_is_refused_by_a_full_service() {
     let server = both("max_connections = 1\nwhen_full = \"refuse\"");
     for (name, _) in ACTIONS {

@@ -109,7 +109,7 @@ impl Supervisor {
         let status = self.service_status(service, false)?;
         let entry = self.services.get(service)?;
         let reachable = self.is_reachable(entry);
-        if matches!(entry.facts.action, Action::Builtin(_)) {
+        if !matches!(entry.facts.action, Action::Exec(_)) {
             let rests = matches!(status.state, State::Paused | State::BackingOff);
             if counts.is_none() && reachable && !rests {
                 return None;
@@ -171,7 +171,7 @@ impl Fate {
             (_, Some(_)) => Some(Waits::Full),
             (_, None) => None,
         };
-        let evicts = status.kind == Kind::Builtin && refused == Some(Refusal::ServerFull);
+        let evicts = status.kind != Kind::Program && refused == Some(Refusal::ServerFull);
         match refused {
             Some(Refusal::Denied | Refusal::Banned | Refusal::Hours) => Fate {
                 refused,
