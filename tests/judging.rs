@@ -44,7 +44,7 @@ fn check_served(client: &Client) {
 fn a_ban_holds_for_all_services_from_the_answer_on() {
     let server = both("");
     let ran = command(&server, &["ban", "127.0.0.8/29", "--for", "10m"]).ok();
-    assert_eq!(ran.stdout, "banned 127.0.0.8/29 for 600 s\n");
+    assert_eq!(ran.stdout, "banned 127.0.0.8/29 for 10m\n");
     for (name, _) in ACTIONS {
         assert_eq!(other(&server, name).read_text(), "no");
         check_served(&server.connect(name));
@@ -109,13 +109,29 @@ fn bans_are_listed_and_wrong_ones_are_told() {
     let prefixes: Vec<&Value> = (0..2).map(|n| &bans["bans"][n]["prefix"]).collect();
     assert_eq!(prefixes, ["192.0.2.0/24", "2001:db8::1"]);
 
-    let ran = command(&server, &["unban", "192.0.2.0/25"]);
+    let ran = command(&server, &["unban", "192.0.3.0/25"]);
     assert_eq!(ran.code, Some(66));
     assert_eq!(
         ran.stderr,
-        "oxinetd: 192.0.2.0/25 is not banned (oxinetd ban lists who is)\n"
+        "oxinetd: 192.0.3.0/25 is not banned (oxinetd ban lists who is)\n"
     );
-    assert_eq!(command(&server, &["ban", "localhost"]).code, Some(64));
+    let ran = command(&server, &["unban", "192.0.2.7"]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            Some(66),
+            "oxinetd: 192.0.2.7 is not banned by itself: the ban of 192.0.2.0/24 holds it\n"
+        )
+    );
+    for wrong in [
+        &["ban", "localhost"][..],
+        &["ban", "192.0.2.7", "--for", "0s"],
+        &["ban", "192.0.2.7", "--for", "366d"],
+        &["ban", "--for", "3m"],
+        &["pause", "program", "--for", "0s"],
+    ] {
+        assert_eq!(command(&server, wrong).code, Some(64), "{wrong:?}");
+    }
     server.stop();
 }
 

@@ -25,9 +25,14 @@ pub(super) struct Ban {
     /// 192.0.2.7, 192.0.2.0/24, 2001:db8::/32. Bits beyond the prefix count for nothing.
     #[arg(value_name = "ADDRESS", value_parser = prefix)]
     address: Option<(IpAddr, u8)>,
-    /// For so long (30s, 10m, 1h30m).
-    #[arg(long = "for", value_name = "TIME", value_parser = super::duration, default_value = "1h")]
-    time: Duration,
+    /// For so long (30s, 10m, 1h30m; default: 1h).
+    #[arg(
+        long = "for",
+        value_name = "TIME",
+        value_parser = super::limited_duration,
+        requires = "address"
+    )]
+    time: Option<Duration>,
     #[command(flatten)]
     action: Action,
 }
@@ -43,6 +48,9 @@ pub(super) struct Unban {
     #[command(flatten)]
     action: Action,
 }
+
+/// Seconds of a ban, when nothing is said.
+const DEFAULT: u64 = 3600;
 
 /// One who is banned.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,7 +71,7 @@ impl Ban {
             Some((address, bits)) => self.action.ask(&Request::Ban {
                 address,
                 bits,
-                seconds: whole_seconds(self.time),
+                seconds: self.time.map_or(DEFAULT, whole_seconds),
             }),
             None => conclude(list(self.action.server(), self.action.is_json())),
         }

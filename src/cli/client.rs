@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,6 +130,9 @@ fn cannot_call(place: &Path, errno: Errno, patience: Duration) -> Failure {
             ),
             UNAVAILABLE,
         ),
+        Errno::ECONNREFUSED | Errno::ENOTSOCK if !is_socket(place) => {
+            (format!("{path} is not a socket"), UNAVAILABLE)
+        }
         Errno::ECONNREFUSED => (
             format!("no server answers at {path}: the one that was there has ended"),
             UNAVAILABLE,
@@ -147,6 +151,10 @@ fn cannot_call(place: &Path, errno: Errno, patience: Duration) -> Failure {
         ),
     };
     Failure { text, exit }
+}
+
+fn is_socket(path: &Path) -> bool {
+    path.metadata().is_ok_and(|it| it.file_type().is_socket())
 }
 
 /// How long the server may say nothing before and between the lines of its answer; `None` for ever.
@@ -271,7 +279,8 @@ impl Client {
     /// The server's own words, and the name that may have been meant.
     fn explain(&mut self, Failed { error, exit }: Failed) -> Failure {
         let mut text = error;
-        if exit == NO_SUCH {
+        // Sessions and bans have no names that could be misspelt.
+        if exit == NO_SUCH && text.starts_with("there is no service ") {
             let wrong = text.rsplit(' ').next().unwrap_or_default().to_owned();
             if let Some(name) = self.similar(&wrong) {
                 text += &format!("; did you mean {name}?");

@@ -1,6 +1,8 @@
 //! `oxinetd kill`: end sessions.
 
+use super::USAGE;
 use super::ban::prefix;
+use super::client::{Failure, conclude};
 use super::pause::Action;
 use crate::control::{Request, Signal, Target};
 use clap::{Args, ValueEnum};
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 #[command(verbatim_doc_comment)]
 pub(super) struct Kill {
     /// The session's id, as oxinetd list and the log have it.
-    #[arg(value_name = "ID", required_unless_present_any = ["service", "from"])]
+    #[arg(value_name = "ID")]
     id: Option<String>,
     /// All sessions of this service.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["id", "from"])]
@@ -50,6 +52,10 @@ enum Which {
 
 impl Kill {
     pub(super) fn run(self) -> ExitCode {
+        if self.id.is_none() && self.service.is_none() && self.from.is_none() {
+            let text = "kill which sessions? Say ID, --service NAME or --from ADDRESS".to_owned();
+            return conclude(Err(Failure { text, exit: USAGE }));
+        }
         let target = match (self.id, self.service, self.from) {
             (_, Some(service), _) => Target::Service(service),
             (_, _, Some((address, bits))) => Target::From(address, bits),

@@ -147,6 +147,16 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     config::parse_duration(text).ok_or_else(|| "a duration looks like 30s, 5m or 1h30m".to_owned())
 }
 
+/// How long something shall hold: from a second to a year.
+fn limited_duration(text: &str) -> Result<std::time::Duration, String> {
+    let time = duration(text)?;
+    match time.as_secs_f64() {
+        seconds if seconds <= 0.0 => Err("it must be longer than nothing".to_owned()),
+        seconds if seconds > 365.0 * 86_400.0 => Err("a year (365d) is the longest".to_owned()),
+        _ => Ok(time),
+    }
+}
+
 /// A service that the table does not have, and perhaps the one that was meant.
 fn no_such_service<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let hint = match config::similar(name, known) {

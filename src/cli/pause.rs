@@ -19,7 +19,7 @@ pub(super) struct Pause {
     #[arg(value_name = "SERVICE")]
     service: String,
     /// Go on after so long (30s, 10m, 1h30m); without it when told to (oxinetd resume).
-    #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = super::limited_duration)]
     time: Option<Duration>,
     #[command(flatten)]
     action: Action,

@@ -70,7 +70,19 @@ fn exit_statuses_tell_scripts_what_is_the_matter() {
         ran.stderr,
         "oxinetd: there is no service figner; did you mean finger?\n"
     );
-    assert_eq!(code(&["kill"]), Some(64));
+    let ran = command(&server, &["kill"]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            Some(64),
+            "oxinetd: kill which sessions? Say ID, --service NAME or --from ADDRESS\n"
+        )
+    );
+    let ran = command(&server, &["kill", "--service", "finger"]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(66), "oxinetd: finger has no live session\n")
+    );
     assert_eq!(code(&["kill", "--from", "nowhere"]), Some(64));
     assert_eq!(code(&["kill", "99"]), Some(66));
     assert_eq!(code(&["reload"]), Some(0));
@@ -86,6 +98,12 @@ fn exit_statuses_tell_scripts_what_is_the_matter() {
         nobody.stderr.contains("/nonexistent/control"),
         "{}",
         nobody.stderr
+    );
+    let table = server.directory().join("services.toml");
+    let nobody = run(&mut oxinetd(&["status", "--control", &table]));
+    assert_eq!(
+        (nobody.code, nobody.stderr),
+        (Some(69), format!("oxinetd: {table} is not a socket\n"))
     );
     let nobody = run(&mut oxinetd(&[
         "health",

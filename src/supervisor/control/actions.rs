@@ -7,6 +7,7 @@ use super::super::Supervisor;
 use super::super::link::Attachment;
 use super::super::listeners::State;
 use super::super::timers::Timer;
+use super::bans::{shown, span};
 use super::connection::{Connection, Identity};
 use super::since::unix;
 use super::task::{Found, Task};
@@ -33,6 +34,8 @@ pub(super) struct Killing {
     target: Target,
     signal: Signal,
     count: u64,
+    /// How many of them the worker has closed.
+    closed: u64,
 }
 
 /// A service that is being drained.
@@ -134,7 +137,7 @@ impl Supervisor {
         let until = time.map(|time| now + time);
         self.pause(id, until);
         let mut did = Did::new(match time {
-            Some(time) => format!("paused {name} for {} s", time.as_secs()),
+            Some(time) => format!("paused {name} for {}", span(time.as_secs())),
             None => format!("paused {name}"),
         });
         did.until = until.map(unix);
@@ -237,15 +240,18 @@ impl Supervisor {
         let lasted = (now - draining.began).as_secs();
         if live == 0 {
             return Some(Ok(format!(
-                "{name} is paused and has no session after {lasted} s"
+                "{name} is paused and has no session after {}",
+                span(lasted)
             )));
         }
         let (sessions, are) = match live {
             1 => ("session", "is"),
             _ => ("sessions", "are"),
         };
-        let error =
-            format!("{live} {sessions} of {name} {are} live after {lasted} s; it stays paused");
+        let error = format!(
+            "{live} {sessions} of {name} {are} live after {}; it stays paused",
+            span(lasted)
+        );
         (now >= draining.deadline).then_some(Err(error))
     }
 
@@ -271,6 +277,7 @@ impl Supervisor {
             target,
             signal,
             count: 0,
+            closed: 0,
         });
         Ok(())
     }
@@ -296,7 +303,10 @@ impl Supervisor {
             killing.count += 1;
             match found {
                 Found::Program(pid) => signal_group(pid, number(killing.signal)),
-                Found::Session(number) => self.order(Order::End { number }, Attachment::Nothing),
+                Found::Session(number) => {
+                    killing.closed += 1;
+                    self.order(Order::End { number }, Attachment::Nothing);
+                }
             }
         }
         true
@@ -306,16 +316,14 @@ impl Supervisor {
     pub(super) fn end_killing(&mut self, caller: &mut Connection, killing: Task) {
         let Task::Kill(killing) = killing else { return };
         let now = Instant::now();
-        let (whom, signal) = (words(&killing.target), name(killing.signal));
         if killing.count == 0 {
-            let error = format!("there is no session {whom}");
+            let error = match &killing.target {
+                Target::Service(service) => format!("{service} has no live session"),
+                target => format!("there is no session {}", words(target)),
+            };
             return caller.fail(error, NO_SUCH, now);
         }
-        let plural = if killing.count == 1 { "" } else { "s" };
-        let mut did = Did::new(format!(
-            "sent {signal} to {} session{plural} {whom}",
-            killing.count
-        ));
+        let mut did = Did::new(killed(&killing));
         did.count = Some(killing.count);
         let service = match &killing.target {
             Target::Service(service) => Some(service.as_str()),
@@ -339,11 +347,29 @@ impl Supervisor {
     }
 }
 
+/// Programs are sent a signal; sessions of the worker are closed.
+fn killed(killing: &Killing) -> String {
+    let sessions = |count: u64| match count {
+        1 => "1 session".to_owned(),
+        count => format!("{count} sessions"),
+    };
+    let (signal, whom) = (name(killing.signal), words(&killing.target));
+    let closed = sessions(killing.closed);
+    match killing.count - killing.closed {
+        0 => format!("closed {closed} {whom}"),
+        sent if killing.closed == 0 => format!("sent {signal} to {} {whom}", sessions(sent)),
+        sent => format!(
+            "sent {signal} to {} and closed {closed} {whom}",
+            sessions(sent)
+        ),
+    }
+}
+
 fn words(target: &Target) -> String {
     match target {
         Target::Id(id) => format!("with id {id}"),
         Target::Service(service) => format!("of {service}"),
-        Target::From(address, bits) => format!("from {address}/{bits}"),
+        Target::From(address, bits) => format!("from {}", shown((*address, *bits))),
     }
 }
 

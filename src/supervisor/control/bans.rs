@@ -39,7 +39,7 @@ impl Supervisor {
         let prefix = network(ip, bits);
         match self.ban(prefix, Duration::from_secs(seconds)) {
             Ok(serial) => {
-                let did = format!("banned {} for {seconds} s", shown(prefix));
+                let did = format!("banned {} for {}", shown(prefix), span(seconds));
                 self.tell_action(caller.who, None, &did);
                 caller.task = Task::Obey(Obeying { serial, did });
             }
@@ -55,12 +55,33 @@ impl Supervisor {
         let prefix = network(ip, bits);
         let (was_banned, serial) = self.unban(prefix);
         if !was_banned {
-            let error = format!("{} is not banned (oxinetd ban lists who is)", shown(prefix));
+            let error = match self.wider_ban(prefix) {
+                Some(wider) => format!(
+                    "{} is not banned by itself: the ban of {wider} holds it",
+                    shown(prefix)
+                ),
+                None => format!("{} is not banned (oxinetd ban lists who is)", shown(prefix)),
+            };
             return caller.fail(error, NO_SUCH, Instant::now());
         }
         let did = format!("unbanned {}", shown(prefix));
         self.tell_action(caller.who, None, &did);
         caller.task = Task::Obey(Obeying { serial, did });
+    }
+
+    /// A ban that holds for all of a prefix, and for more.
+    fn wider_ban(&mut self, (ip, bits): (IpAddr, u8)) -> Option<String> {
+        let now = self.moment();
+        let holds = |ban: &Ban| {
+            let (_, fewer) = ban.prefix;
+            fewer < bits
+                && ban.prefix.0.is_ipv4() == ip.is_ipv4()
+                && network(ip, fewer) == ban.prefix
+        };
+        self.admission
+            .bans(&now)
+            .find(holds)
+            .map(|ban| shown(ban.prefix))
     }
 
     /// What was done, once the worker does it too.
@@ -84,10 +105,31 @@ pub(super) fn item(ban: &Ban) -> impl Serialize + use<> {
     }
 }
 
+/// Seconds as people write them, in one unit: `90s`, `10m`, `1h`, `3d`.
+pub(super) fn span(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let fits = |(unit, _): &&(u64, &str)| seconds > 0 && seconds % unit == 0;
+    match units.iter().find(fits) {
+        Some((unit, letter)) => format!("{}{letter}", seconds / unit),
+        None => format!("{seconds}s"),
+    }
+}
+
 /// An address alone stands for all its bits.
 pub(super) fn shown((ip, bits): (IpAddr, u8)) -> String {
     match (ip, bits) {
         (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => ip.to_string(),
         _ => format!("{ip}/{bits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_the_largest_unit_that_is_exact() {
+        let spans = [0, 1, 60, 90, 600, 3600, 5400, 259_200].map(span);
+        assert_eq!(spans, ["0s", "1s", "1m", "90s", "10m", "1h", "90m", "3d"]);
     }
 }
