@@ -17,10 +17,8 @@ use std::time::Duration;
 /// Sessions go on: oxinetd kill --from ends them. Those whom a service exempts get in all the same. A
 /// ban survives a reload of the table, not a restart of the server; deny in the table is for ever.
 ///
-/// For example: oxinetd ban 192.0.2.7 --for 10m
-///              oxinetd ban 2001:db8::/32
+/// For example: oxinetd ban 192.0.2.7 --for 10m, or oxinetd ban 2001:db8::/32
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Ban {
     /// 192.0.2.7, 192.0.2.0/24, 2001:db8::/32. Bits beyond the prefix count for nothing.
     #[arg(value_name = "ADDRESS", value_parser = prefix)]

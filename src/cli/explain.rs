@@ -21,10 +21,8 @@ const WAITS: u8 = 2;
 /// 0 when the client would be let in; with 1 when it would be refused, or nobody can connect; with 2
 /// when it would wait in the kernel's queue: the service or all services are full, or it is paused.
 ///
-/// For example: oxinetd explain finger --from 192.0.2.7
-///              oxinetd explain echo --from uid:1000
+/// For example: oxinetd explain finger --from 192.0.2.7, or oxinetd explain echo --from uid:1000
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Explain {
     /// A service of the table.
     #[arg(value_name = "SERVICE")]

@@ -14,10 +14,8 @@ use std::process::ExitCode;
 /// Programs are sent a signal, with all that they have started; connections to built-in services are
 /// closed. The service goes on: oxinetd pause keeps new clients away.
 ///
-/// For example: oxinetd kill 17
-///              oxinetd kill --from 192.0.2.0/24 --signal KILL
+/// For example: oxinetd kill 17, or oxinetd kill --from 192.0.2.0/24 --signal KILL
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Kill {
     /// The session's id, as oxinetd list and the log have it.
     #[arg(value_name = "ID")]

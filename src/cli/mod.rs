@@ -172,6 +172,14 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
+    fn the_list_of_commands_has_no_full_stops() {
+        for command in Cli::command().get_subcommands() {
+            let about = command.get_about().unwrap().to_string();
+            assert!(!about.ends_with('.') && !about.contains('\n'), "{about}");
+        }
+    }
+
+    #[test]
     fn the_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
