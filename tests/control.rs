@@ -197,7 +197,7 @@ fn draining_waits_for_the_last_session() {
         let request = format!(r#"{{"do":"drain","service":"{service}","seconds":0}}"#);
         let answer = last(server.ask(&request));
         assert_eq!(answer["exit"], 75, "{answer}");
-        let says = format!("1 session of {service} is live after 0 s; it stays paused");
+        let says = format!("1 session of {service} is live after 0s; it stays paused");
         assert_eq!(answer["error"], says);
         let mut control = server.control();
         let request = request.replace(":0}", ":60}");

@@ -264,7 +264,7 @@ mod tests {
         check(
             "[service.x]\nl = 1\nenabled = false # c\n# d\n",
             None,
-            "[service.x]\nl = 1\n# d\n",
+            "[service.x]\nl = 1\nenabled = true # c\n# d\n",
         );
         check(
             "service.x = { l = 1, enabled = false }\n",
