@@ -227,7 +227,7 @@ fn what_needs_a_socket_is_not_run() {
     check_refusal(
         "builtin = \"echo\"",
         64,
-        "x is a built-in service: it has no program to run",
+        "x is served by oxinetd itself: it has no program to run",
     );
 }
 
