@@ -56,6 +56,7 @@ impl Supervisor {
         self.configure_lives(services.iter().any(|service| service.life.needs_pulse()));
         let wanted = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
+        self.forget_lists();
         self.wake_all();
 
         let first = self.phase.begin_serving();
