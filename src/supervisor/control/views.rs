@@ -60,6 +60,7 @@ impl Supervisor {
             queued,
             counters: counters(&entry.tally),
             times: entry.condition.times().filter(|_| times).map(shown_times),
+            fails: entry.condition.fails(),
             last_failure: entry
                 .condition
                 .last_failure()
