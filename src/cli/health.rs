@@ -3,7 +3,7 @@
 use super::client::{Failure, Server, conclude, json_line};
 use super::moments::now;
 use super::output::finish;
-use super::status::state;
+use super::status::{full, state};
 use crate::control::{Kind, Request, ServerStatus, ServiceStatus, State};
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// Exits with 0 when it is; with 1 when the server serves but something is degraded (an address is
 /// not bound, a service is paused, unavailable or backing off, its last program could not be started,
-/// resources are short); with 2 when no server answers within 5 seconds. Who may not ask, or asks wrongly, learns that on standard error, as
+/// the server has as many programs as it may have, resources are short); with 2 when no server answers within 5 seconds. Who may not ask, or asks wrongly, learns that on standard error, as
 /// with every other command.
 ///
 /// For example: oxinetd health || echo "look at oxinetd status"
@@ -86,6 +86,9 @@ fn judge(services: &[ServiceStatus], server: Option<&ServerStatus>, now: u64) ->
         State::Listening | State::Full | State::Disabled | State::Removed => None,
     };
     let mut problems: Vec<String> = services.iter().filter_map(problem).collect();
+    if let Some(full) = server.and_then(full) {
+        problems.insert(0, full);
+    }
     if server.is_some_and(|server| server.short_since.is_some()) {
         problems.insert(0, "short of descriptors, processes or memory".into());
     }

@@ -435,7 +435,8 @@ pub const KEYS: &[Key] = &[
         "false",
         "account = true",
         "Whether the log tells how many bytes a TCP connection received and sent. The kernel is asked when the \
-         connection is gone, and may have forgotten when many end at once. Built-in services count always.",
+         connection is gone, and may have forgotten when many end at once; what a client that closes first has sent may be told as one \
+         byte more. Built-in services count always.",
     ),
     program(
         "max_lifetime",

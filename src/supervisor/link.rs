@@ -355,6 +355,8 @@ impl Supervisor {
     pub(super) fn on_late_leaving(&mut self, id: ListenerId) {
         let listener = self.listeners.get(id);
         if listener.is_some_and(|listener| listener.state == State::Leaving) {
+            let text = "the worker has not let go of an address for 10 s, and is ended";
+            self.observe(&Event::Warning { text });
             self.end_worker();
         }
     }
