@@ -192,6 +192,8 @@ pub enum Event<'a> {
     Remark { text: &'a str },
     /// Something in the table, or in how we were started, that is not quite right.
     Warning { text: &'a str },
+    /// How something is done here, where there are several ways.
+    Note { text: &'a str },
     /// Somebody has acted through the control socket.
     Control {
         uid: u32,
@@ -257,6 +259,7 @@ impl Event<'_> {
             Event::ReloadRefused { .. } => "reload-refused",
             Event::Mistake { .. } => "mistake",
             Event::Remark { .. } | Event::Warning { .. } => "warning",
+            Event::Note { .. } => "note",
             Event::Control { .. } => "control",
             Event::Resumed { .. } => "resumed",
             Event::CallersRefused { .. } => "callers-refused",
@@ -300,7 +303,7 @@ impl Event<'_> {
             Event::WorkerStarted { .. } | Event::Reloaded { .. } | Event::Stopping { .. } => {
                 Severity::Notice
             }
-            Event::Control { .. } | Event::Resumed { .. } => Severity::Notice,
+            Event::Note { .. } | Event::Control { .. } | Event::Resumed { .. } => Severity::Notice,
             Event::Totals { .. } | Event::Stopped => Severity::Notice,
         }
     }
@@ -390,7 +393,9 @@ impl Event<'_> {
                 let plural = if *mistakes == 1 { "" } else { "s" };
                 format!("reload refused: {mistakes} mistake{plural}; the table in force stays")
             }
-            Event::Mistake { text } | Event::Remark { text } => (*text).to_owned(),
+            Event::Mistake { text } | Event::Remark { text } | Event::Note { text } => {
+                (*text).to_owned()
+            }
             Event::Warning { text } => format!("warning: {text}"),
             _ => return None,
         })

@@ -444,8 +444,10 @@ pub const KEYS: &[Key] = &[
         "no limit",
         r#"max_lifetime = "1h""#,
         "How long a connection may last, whatever happens. Then its program, and what that has started, is asked to end \
-         (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): its process group, and daemons that it has \
-         started. What a program leaves behind when it ends stays under the limit.",
+         (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): daemons that it has started too. Each connection \
+         gets a control group for that where a cgroup v2 is delegated to the server (under systemd: Delegate=yes); \
+         elsewhere they are found by process group and /proc. What a program leaves behind when it ends stays under \
+         the limit.",
     ),
     program(
         "idle_timeout",

@@ -53,7 +53,7 @@ impl Supervisor {
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
-        self.configure_lives(services.iter().any(|service| service.life.needs_pulse()));
+        self.configure_lives(services.iter().map(|service| service.life));
         let wanted = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
         self.forget_lists();

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod caller;
+pub mod cgroup;
 pub mod confine;
 pub mod datagram;
 pub mod destroyed;
