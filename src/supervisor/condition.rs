@@ -95,7 +95,10 @@ impl Condition {
     }
 
     fn note_failure(&mut self, event: &Event) {
-        if matches!(event, Event::BackingOff { .. }) {
+        if matches!(
+            event,
+            Event::BackingOff { .. } | Event::DatagramDropped { .. }
+        ) {
             self.rare().rests = Some(Since::now());
         }
         if let Some(text) = event.sentence() {

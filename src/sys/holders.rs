@@ -1,0 +1,65 @@
+//! Which process has a socket open: found by /proc (proc(5)). What cannot be read is not found.
+
+use nix::sys::stat;
+use std::fs;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// The longest that a search may take: it is done where nothing else is done meanwhile.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// A process that has this socket open: not ourselves, and nobody whom `is_known`.
+pub fn find(socket: BorrowedFd, is_known: impl Fn(i32) -> bool) -> Option<i32> {
+    let link = link_of(socket)?;
+    let until = Instant::now() + LONGEST;
+    let own = std::process::id() as i32;
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let others = pids.filter(|pid| *pid != own && !is_known(*pid));
+    others
+        .take_while(|_| Instant::now() < until)
+        .find(|pid| has(*pid, &link))
+}
+
+/// Whether that process still has it.
+pub fn holds(pid: i32, socket: BorrowedFd) -> bool {
+    link_of(socket).is_some_and(|link| has(pid, &link))
+}
+
+fn link_of(socket: BorrowedFd) -> Option<String> {
+    Some(format!("socket:[{}]", stat::fstat(socket).ok()?.st_ino))
+}
+
+fn has(pid: i32, link: &str) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"));
+    let mut descriptors = descriptors.into_iter().flatten().flatten();
+    descriptors
+        .any(|entry| fs::read_link(entry.path()).is_ok_and(|found| found.as_os_str() == link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_that_has_a_socket_is_found_as_long_as_it_has_it() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let given: OwnedFd = socket.try_clone().unwrap().into();
+        let mut child = Command::new("/bin/cat")
+            .stdin(Stdio::piped())
+            .stdout(given)
+            .spawn()
+            .unwrap();
+        let pid = child.id() as i32;
+        // What other tests start has all that we have, for a moment.
+        assert_eq!(find(socket.as_fd(), |other| other != pid), Some(pid));
+        assert_eq!(find(socket.as_fd(), |_| true), None);
+        assert!(holds(pid, socket.as_fd()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!holds(pid, socket.as_fd()));
+    }
+}
