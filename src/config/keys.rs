@@ -271,6 +271,37 @@ pub const KEYS: &[Key] = &[
         "Whether an address is bound that this host does not have yet: one that a failover is to bring, or an interface \
          that comes up later.",
     ),
+    any(
+        "bind_device",
+        "the name of a network interface, in quotes",
+        "none: packets may come by any",
+        r#"bind_device = "eth0""#,
+        "The network interface that clients must come by (SO_BINDTODEVICE), whatever address they use: loopback too is \
+         an interface of its own. A reload changes it in place.",
+    ),
+    any(
+        "socket_user",
+        "a user name in quotes, or a user id",
+        "whoever started oxinetd",
+        r#"socket_user = "www-data""#,
+        "The owner of the service's Unix sockets in the file system. Only root may choose. This and the two keys below \
+         are changed in place by a reload.",
+    ),
+    any(
+        "socket_group",
+        "a group name in quotes, or a group id",
+        "the group of whoever started oxinetd",
+        r#"socket_group = "adm""#,
+        "The group of the service's Unix sockets in the file system.",
+    ),
+    any(
+        "socket_mode",
+        "octal digits in quotes, from \"000\" to \"777\"",
+        "\"666\": everybody may connect",
+        r#"socket_mode = "660""#,
+        "The permissions of the service's Unix sockets in the file system: who may write may connect. They hold before \
+         anybody can.",
+    ),
     service(
         "redirect",
         "a string like \"HOST:PORT\" or \"unix:/PATH\"",

@@ -182,14 +182,22 @@ impl Listener {
         }
     }
 
-    /// Gives it the options of a new table.
-    pub(super) fn set_options(&mut self, options: SocketOptions) {
-        if self.options != options {
-            self.options = options;
-            if let Some(socket) = self.socket() {
-                options.renew(socket, self.endpoint.transport);
+    /// Gives it the options of a new table. The error is of what can be changed only at the next start.
+    pub(super) fn set_options(&mut self, options: SocketOptions) -> Result<(), BindError> {
+        let before = std::mem::replace(&mut self.options, options);
+        let (Some(socket), true) = (self.socket(), before != options) else {
+            return Ok(());
+        };
+        let transport = self.endpoint.transport;
+        options.renew(socket, transport);
+        let changed = match &self.bound {
+            Address::Path(path) if before.file != options.file => {
+                options.file.give(path, self.file)
             }
-        }
+            Address::Inet(_) if before.device != options.device => options.set_device(socket),
+            _ => Ok(()),
+        };
+        changed.map_err(|(call, errno)| BindError { call, errno })
     }
 
     /// How long to wait before the next attempt to bind; the next time twice as long.
@@ -262,6 +270,12 @@ pub(super) fn advice(error: BindError, address: &Address) -> &'static str {
         (Errno::ENOENT, Address::Path(_)) => "; its directory does not exist",
         (Errno::EACCES, Address::Path(_)) => "; its directory is not ours to write to",
         (Errno::EAFNOSUPPORT, _) => "; this host does not have that kind of address",
+        (Errno::ENODEV, _) => {
+            "; this host does not have that network interface (ip link lists them)"
+        }
+        (Errno::EPERM, _) if error.call == "chown" => {
+            "; only root may give a socket to another user, or to a group that it is not in"
+        }
         _ => "",
     }
 }

@@ -20,6 +20,7 @@ pub mod pulse;
 pub mod queue;
 pub mod signal;
 pub mod socket;
+pub mod socket_file;
 pub mod spawn;
 pub mod stream;
 pub mod terminal;

@@ -80,19 +80,39 @@ impl Diag {
 /// Unix socket) are not received: there is room for the stamp only, which comes first.
 fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
     net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
-    let mut space = nix::cmsg_space!(nix::sys::time::TimeSpec);
-    let flags = net::MsgFlags::MSG_PEEK | net::MsgFlags::MSG_DONTWAIT;
-    let mut stamp = None;
-    if let Ok(message) = net::recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut space), flags) {
-        for control in message.cmsgs().into_iter().flatten() {
-            if let net::ControlMessageOwned::ScmTimestampns(time) = control {
-                stamp = Some(Duration::from(time));
-            }
-        }
-    }
+    let stamp = peek_stamp(socket);
     // The program is to find the socket as the table says.
     let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
     stamp
+}
+
+/// Not by nix, which gives nothing of what was cut short.
+fn peek_stamp(socket: BorrowedFd) -> Option<Duration> {
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        time: libc::timespec,
+    }
+    let mut control = MaybeUninit::<Control>::zeroed();
+    // SAFETY: all-zero bytes are a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the message has a buffer for control data, of the size that is said, and no other.
+    Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) }).ok()?;
+    // SAFETY: zeroed above, and every bit pattern is valid.
+    let Control { header, time } = unsafe { control.assume_init() };
+    let is_stamp = message.msg_controllen as usize >= size_of::<Control>()
+        && header.cmsg_level == libc::SOL_SOCKET
+        && header.cmsg_type == libc::SCM_TIMESTAMPNS;
+    let stamp = || {
+        Some(Duration::new(
+            u64::try_from(time.tv_sec).ok()?,
+            time.tv_nsec as u32,
+        ))
+    };
+    stamp().filter(|_| is_stamp)
 }
 
 /// Drops the datagram that waits first, unread, and says who sent it. UDP only: on a Unix socket it
