@@ -77,6 +77,16 @@ impl Lives {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Sends a signal to all that a program has started, where it has limits. False where that is not
+    /// known.
+    pub(super) fn signal(&self, pid: i32, signal: Signal) -> bool {
+        let watched = self.sessions.get(&pid);
+        watched.is_some_and(|watched| {
+            watched.signal(pid, signal);
+            true
+        })
+    }
+
     /// The limit by which a program was asked to end.
     pub(super) fn ending(&self, pid: i32) -> Option<LifeLimit> {
         self.sessions.get(&pid)?.step.limit()

@@ -154,14 +154,3 @@ pub fn signal_left_behind(pid: i32, signal: Signal) {
 pub fn is_group_empty(pid: i32) -> bool {
     nix::sys::signal::killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
 }
-
-/// Asks a child's whole process group to end, or ends it. Each child leads a session and a group of
-/// its own.
-pub fn end_group(pid: i32, forcibly: bool) {
-    let signal = if forcibly {
-        Signal::SIGKILL
-    } else {
-        Signal::SIGTERM
-    };
-    let _ = nix::sys::signal::killpg(Pid::from_raw(pid), signal);
-}

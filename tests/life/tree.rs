@@ -168,3 +168,23 @@ fn a_control_group_goes_with_its_session_and_those_of_a_killed_server_with_the_n
     });
     next.stop();
 }
+
+#[test]
+fn a_session_that_is_killed_by_hand_goes_with_its_daemons() {
+    for builder in [server(), without_control_groups(server())] {
+        let text = format!("{DAEMON}; sleep 2; echo ready; sleep 69");
+        let server = builder
+            .service("a", &format!("{}idle_timeout = \"3s\"", script(&text)))
+            .start();
+        let client = server.connect("a");
+        let daemon = pid_from(&client);
+        // By then its descendants were looked for.
+        client.expect("ready\n");
+        let kill = r#"{"do":"kill","target":{"service":"a"},"signal":"KILL"}"#;
+        assert_eq!(server.ask(kill)[0]["done"], true);
+        client.read_all();
+        is_gone(daemon);
+        assert_eq!(server.wait_end("a").field("status"), Some("signal:KILL"));
+        server.stop();
+    }
+}
