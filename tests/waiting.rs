@@ -492,6 +492,7 @@ fn a_program_that_serves_in_the_background_is_left_alone_with_its_clients() {
     assert_eq!(server.log().count(|line| line.is("start", "a")), 1);
     // When it is gone another is started.
     signal(pid.parse().unwrap(), nix::sys::signal::Signal::SIGKILL);
+    until("it is gone", || !is_running(pid.parse().unwrap()));
     in_time(&server, "background\n");
     let again = server
         .log()

@@ -46,6 +46,7 @@ impl Supervisor {
     pub(super) fn look_for_holder(
         &mut self,
         service: ServiceId,
+        program: i32,
         sockets: &[ListenerId],
         took_something: bool,
     ) -> bool {
@@ -59,7 +60,7 @@ impl Supervisor {
         let mut sockets = sockets
             .iter()
             .filter_map(|id| self.listeners.get(*id)?.socket());
-        let found = sockets.find_map(|socket| holders::find(socket, is_child));
+        let found = sockets.find_map(|socket| holders::find(socket, program, is_child));
         let before = std::mem::replace(&mut entry.background.holder, found);
         let facts = Rc::clone(&entry.facts);
         if let Some(pid) = found.filter(|_| found != before) {

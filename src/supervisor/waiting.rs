@@ -206,7 +206,7 @@ impl Supervisor {
         let took_something = appetite == Appetite::Sound;
         let is_held = run.is_short()
             && run != Run::None
-            && self.look_for_holder(service, &ids, took_something);
+            && self.look_for_holder(service, pid, &ids, took_something);
         let pause = match appetite {
             // It is for that one to take what waits.
             _ if is_held => None,

@@ -3,22 +3,21 @@
 use nix::sys::stat;
 use std::fs;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
 
-/// The longest that a search may take: it is done where nothing else is done meanwhile.
-const LONGEST: Duration = Duration::from_millis(20);
+/// The most processes that are looked at: it is done where nothing else is done meanwhile.
+const MOST: usize = 1000;
 
-/// A process that has this socket open: not ourselves, and nobody whom `is_known`.
-pub fn find(socket: BorrowedFd, is_known: impl Fn(i32) -> bool) -> Option<i32> {
+/// A process that has this socket open: not ourselves, and nobody whom `is_known`. First it is looked
+/// for among those that began after `parent`.
+pub fn find(socket: BorrowedFd, parent: i32, is_known: impl Fn(i32) -> bool) -> Option<i32> {
     let link = link_of(socket)?;
-    let until = Instant::now() + LONGEST;
     let own = std::process::id() as i32;
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let others = pids.filter(|pid| *pid != own && !is_known(*pid));
-    others
-        .take_while(|_| Instant::now() < until)
-        .find(|pid| has(*pid, &link))
+    let mut others: Vec<i32> = pids.filter(|pid| *pid != own && !is_known(*pid)).collect();
+    others.sort_unstable_by_key(|pid| (*pid < parent, *pid));
+    others.truncate(MOST);
+    others.into_iter().find(|pid| has(*pid, &link))
 }
 
 /// Whether that process still has it.
@@ -55,8 +54,8 @@ mod tests {
             .unwrap();
         let pid = child.id() as i32;
         // What other tests start has all that we have, for a moment.
-        assert_eq!(find(socket.as_fd(), |other| other != pid), Some(pid));
-        assert_eq!(find(socket.as_fd(), |_| true), None);
+        assert_eq!(find(socket.as_fd(), pid, |other| other != pid), Some(pid));
+        assert_eq!(find(socket.as_fd(), pid, |_| true), None);
         assert!(holds(pid, socket.as_fd()));
         drop(child.stdin.take());
         child.wait().unwrap();
