@@ -1,8 +1,8 @@
 //! A control group for each session: cgroups(7), version 2.
 //!
-//! A child is born in its group (CLONE_INTO_CGROUP), so nothing that it starts is ever outside; only
-//! root can leave. The group ends in one write (`cgroup.kill`), whatever is in it, stopped and
-//! double-forked processes too. No controller is switched on, so a group counts and limits nothing,
+//! A child is born in its group (CLONE_INTO_CGROUP), so nothing that it starts is ever outside, unless
+//! it may write there and leaves: root, and our own user. The group ends in one write (`cgroup.kill`),
+//! whatever is in it. No controller is switched on, so a group counts and limits nothing,
 //! and the memory that a child shares with us until its exec stays ours to account for.
 //!
 //! Groups are made only below one that is ours to divide: where systemd runs, it must have said so.

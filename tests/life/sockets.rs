@@ -199,3 +199,46 @@ fn clients_come_by_the_interface_that_the_table_says() {
         server.stop();
     });
 }
+
+#[test]
+fn nobody_can_connect_to_a_socket_before_it_has_its_owner() {
+    if without_root("gives sockets to others") || without_strace() {
+        return;
+    }
+    let server = server().service("a", "builtin = \"echo\"").start();
+    let calls = "trace=umask,bind,fchownat,chmod,listen";
+    let strace = Strace::attach(server.pid(), &["-e", calls]);
+    let table = format!(
+        "{}\n[service.b]\nlisten = \"unix:{}\"\nbuiltin = \"echo\"\nsocket_user = 4711\nsocket_mode = \"660\"\n",
+        server.table(),
+        server.directory().join("s")
+    );
+    server.reload_with(&table);
+    let traced = strace.detach();
+    let order: Vec<&str> = traced
+        .iter()
+        .filter_map(|line| match line.split('(').next()? {
+            "umask" if line.contains("umask(0777)") => Some("nothing is allowed"),
+            "bind" if line.contains("AF_UNIX") => Some("bind"),
+            "fchownat" if line.contains("4711, 0") => Some("owner"),
+            "chmod" if line.contains(", 000") => Some("still nothing"),
+            "chmod" if line.contains(", 0660") => Some("mode"),
+            "listen" => Some("listen"),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "nothing is allowed",
+        "bind",
+        "still nothing",
+        "owner",
+        "mode",
+        "listen",
+    ];
+    // The backlog of the other is set anew.
+    assert!(
+        order.ends_with(&expected) || order.starts_with(&expected),
+        "{traced:?}"
+    );
+    server.stop();
+}
