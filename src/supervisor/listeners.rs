@@ -9,7 +9,7 @@ use crate::sys::address::{Address, Transport};
 use crate::sys::fd::set_nonblocking;
 use crate::sys::options::SocketOptions;
 use crate::sys::socket::{self, BindError, bind, local_address};
-use crate::table::{Endpoint, ListenerId, ServiceId};
+use crate::table::{Endpoint, FileRights, ListenerId, ServiceId};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -137,7 +137,7 @@ impl Listener {
             Err(BindError {
                 call: "bind",
                 errno: Errno::EADDRINUSE,
-            }) if remove_stale(&address, self.endpoint.transport) => {
+            }) if remove_stale(&address, self.endpoint.transport, options.file) => {
                 bind(self.endpoint.transport, &address, nonblocking, &options)?
             }
             result => result?,
@@ -238,16 +238,17 @@ fn file_of(address: &Address) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Removes a Unix socket that nobody serves any more and that is ours to remove. Anything else at
-/// the path stays.
-fn remove_stale(address: &Address, transport: Transport) -> bool {
+/// Removes a Unix socket that nobody serves any more and that is ours to remove: of ourselves, or of
+/// whom we would give it to. Anything else at the path stays.
+fn remove_stale(address: &Address, transport: Transport, rights: FileRights) -> bool {
     let Address::Path(path) = address else {
         return false;
     };
     let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return false;
     };
-    let is_ours = metadata.uid() == nix::unistd::geteuid().as_raw();
+    let is_own = metadata.uid() == nix::unistd::geteuid().as_raw();
+    let is_ours = is_own || rights.user == Some(metadata.uid());
     let is_stale =
         metadata.file_type().is_socket() && socket::is_alive(path, transport) == Ok(false);
     is_ours && is_stale && std::fs::remove_file(path).is_ok()

@@ -152,6 +152,24 @@ fn a_socket_has_the_owner_and_mode_that_the_table_says_and_a_reload_changes_them
 }
 
 #[test]
+fn a_socket_that_a_killed_server_has_left_to_another_user_is_replaced() {
+    if without_root("gives sockets to others") {
+        return;
+    }
+    let body =
+        |path: &str| format!("builtin = \"echo\"\nlisten = \"unix:{path}\"\nsocket_user = 4711");
+    let first = server().service("a", &body("{dir}/s")).start();
+    let path = first.directory().join("s");
+    let directory = first.kill();
+    assert!(std::fs::symlink_metadata(&path).is_ok());
+    let second = server().service("a", &body(&path)).start();
+    let client = second.connect("a");
+    client.send("x").expect("x").half_close().expect_end();
+    second.stop();
+    drop(directory);
+}
+
+#[test]
 fn a_socket_that_cannot_be_given_away_is_not_bound_and_not_left_behind() {
     let mine = "command = [\"/bin/cat\"]\nlisten = \"unix:{dir}/s\"\nsocket_user = 4711";
     let server = server()
