@@ -6,7 +6,6 @@ use super::listeners::{Listeners, State};
 use super::services::Entry;
 use crate::event::Event;
 use crate::launch::{self, Lent};
-use crate::sys::address::Transport;
 use crate::sys::fd::clear_flags;
 use crate::sys::poll::{Arrivals, is_readable};
 use crate::sys::queue::{Diag, QueueHead, drop_head};
@@ -294,14 +293,16 @@ impl Supervisor {
             let Some(socket) = listener.socket().filter(is_fit) else {
                 continue;
             };
-            if transport != Transport::Udp {
+            if transport.is_connected() {
                 continue;
             }
             let now = head_of(&self.listeners, &mut self.diag, queue.listener);
             if now.is_none() || now != queue.head {
                 continue;
             }
-            let (Ok(peer), Some(entry)) = (drop_head(socket), self.services.get(service)) else {
+            let (Ok(peer), Some(entry)) =
+                (drop_head(socket, transport), self.services.get(service))
+            else {
                 continue;
             };
             let (facts, address) = (Rc::clone(&entry.facts), listener.shown());

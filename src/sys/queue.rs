@@ -79,15 +79,26 @@ impl Diag {
 /// that no two datagrams have the same, however alike they are. Descriptors that came with one (on a
 /// Unix socket) are not received: there is room for the stamp only, which comes first.
 fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
+    peek(socket)?.stamp
+}
+
+/// What the kernel tells of the datagram that waits first.
+struct Peeked {
+    stamp: Option<Duration>,
+    /// Whether there was more to be told, such as descriptors.
+    has_more: bool,
+}
+
+fn peek(socket: BorrowedFd) -> Option<Peeked> {
     net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
-    let stamp = peek_stamp(socket);
+    let peeked = peek_stamp(socket);
     // The program is to find the socket as the table says.
     let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
-    stamp
+    peeked
 }
 
 /// Not by nix, which gives nothing of what was cut short.
-fn peek_stamp(socket: BorrowedFd) -> Option<Duration> {
+fn peek_stamp(socket: BorrowedFd) -> Option<Peeked> {
     #[repr(C)]
     struct Control {
         header: libc::cmsghdr,
@@ -107,17 +118,21 @@ fn peek_stamp(socket: BorrowedFd) -> Option<Duration> {
         && header.cmsg_level == libc::SOL_SOCKET
         && header.cmsg_type == libc::SCM_TIMESTAMPNS;
     let stamp = || {
-        Some(Duration::new(
-            u64::try_from(time.tv_sec).ok()?,
-            time.tv_nsec as u32,
-        ))
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        Some(Duration::new(seconds, time.tv_nsec as u32))
     };
-    stamp().filter(|_| is_stamp)
+    Some(Peeked {
+        stamp: stamp().filter(|_| is_stamp),
+        has_more: message.msg_flags & libc::MSG_CTRUNC != 0,
+    })
 }
 
-/// Drops the datagram that waits first, unread, and says who sent it. UDP only: on a Unix socket it
-/// could bring descriptors, which we would have to close.
-pub fn drop_head(socket: BorrowedFd) -> Result<Option<SocketAddr>, Errno> {
+/// Drops the datagram that waits first, unread, and says which IP address sent it. EPERM for one on a
+/// Unix socket that may bring descriptors: we would have to close them, and that may take its time.
+pub fn drop_head(socket: BorrowedFd, transport: Transport) -> Result<Option<SocketAddr>, Errno> {
+    if transport != Transport::Udp && peek(socket).is_some_and(|peeked| peeked.has_more) {
+        return Err(Errno::EPERM);
+    }
     let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     // SAFETY: nothing is written through the null pointer, whose length is 0; storage and length
@@ -231,15 +246,15 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(udp.local_addr().unwrap()).unwrap();
         assert_eq!(diag.head(udp.as_fd(), Transport::Udp), None);
-        assert_eq!(drop_head(udp.as_fd()), Err(Errno::EAGAIN));
+        assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));
         (0..2).for_each(|_| assert_eq!(client.send(b"x").unwrap(), 1));
         let first = diag.head(udp.as_fd(), Transport::Udp).unwrap();
         assert_eq!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
-        let dropped = drop_head(udp.as_fd());
+        let dropped = drop_head(udp.as_fd(), Transport::Udp);
         assert_eq!(dropped, Ok(Some(client.local_addr().unwrap())));
         assert_ne!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
-        assert!(drop_head(udp.as_fd()).is_ok());
-        assert_eq!(drop_head(udp.as_fd()), Err(Errno::EAGAIN));
+        assert!(drop_head(udp.as_fd(), Transport::Udp).is_ok());
+        assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));
     }
 
     #[test]
@@ -263,6 +278,11 @@ mod tests {
         ours.recv(&mut [0]).unwrap();
         let next = diag.head(ours.as_fd(), Transport::UnixDatagram);
         assert!(next.is_some_and(|next| next != first));
+        let drop_head = || drop_head(ours.as_fd(), Transport::UnixDatagram);
+        assert_eq!(drop_head(), Err(Errno::EPERM));
+        ours.recv(&mut [0]).unwrap();
+        theirs.send(b"plain").unwrap();
+        assert_eq!((drop_head(), drop_head()), (Ok(None), Err(Errno::EAGAIN)));
     }
 
     #[test]
