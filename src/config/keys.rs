@@ -453,6 +453,31 @@ pub const KEYS: &[Key] = &[
          protocol, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.",
     ),
     program(
+        "stdio",
+        "\"socket\" or \"pipe\"",
+        "\"socket\"",
+        r#"stdio = "pipe""#,
+        "What the program finds as standard input and output: the client's socket itself, or pipes, as in a pipeline of a \
+         shell, between which and the client the unprivileged worker process passes on what both say. Programs that \
+         open /dev/stdin or /dev/stdout, or that treat a socket in their own way, need pipes. Either side may end its \
+         direction, and the other goes on.",
+    ),
+    program(
+        "newline",
+        "\"lf\" or \"crlf\"",
+        "\"lf\": nothing is changed",
+        r#"newline = "crlf""#,
+        "How lines end for clients: with \"crlf\" those of the program, which end in LF, are sent with CRLF, and CRLF and \
+         CR NUL from the client become LF. Needs stdio = \"pipe\".",
+    ),
+    program(
+        "banner",
+        "a string",
+        "nothing",
+        r#"banner = "Authorized use only.\r\n""#,
+        "What clients are sent before anything that the program says: up to 2048 bytes, as they are written here.",
+    ),
+    program(
         "stderr",
         "\"client\", \"log\", \"null\" or \"file:/PATH\"",
         "\"client\"; \"log\" for pass = \"listen_fds\"",

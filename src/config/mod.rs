@@ -45,6 +45,7 @@ mod server;
 mod snippet;
 mod socket;
 mod source;
+mod stdio;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -60,7 +61,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 pub use words::similar;
 
-use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
+use crate::table::{Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
 use file::Opened;
 use overlap::Claim;
@@ -250,7 +251,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
     resolver.mistakes.extend(overlaps(&sockets));
     let needs_worker = services
         .iter()
-        .any(|service| service.enabled && !matches!(service.action, Action::Exec(_)));
+        .any(|service| service.enabled && service.needs_worker());
     let worker = resolver
         .identities
         .worker(server.worker_user.as_ref(), needs_worker);

@@ -135,6 +135,14 @@ pub enum Order {
         /// Who.
         client: Client,
     },
+    /// Pass on what a client and its program say to each other. With the message come the client's
+    /// socket, what the program reads and what it writes (both non-blocking at our end).
+    Attend {
+        /// The connection's number at the supervisor, for `Passed`.
+        number: u64,
+        /// Whether the client's lines end in CRLF and the program's in LF.
+        newline: bool,
+    },
     /// End this connection.
     End {
         /// Its number.
@@ -256,6 +264,17 @@ pub enum Report {
     Unlistened {
         /// Which.
         listener: ListenerId,
+    },
+    /// Nothing more passes between a client and its program.
+    Passed {
+        /// The number of `Attend`.
+        number: u64,
+        /// Bytes that the client sent and we read.
+        received: u64,
+        /// Bytes that the kernel took from us for the client.
+        sent: u64,
+        /// Why.
+        ending: Ending,
     },
     /// Datagrams since the last such report of this service, at most one a second.
     Datagrams {

@@ -68,10 +68,10 @@ impl Order {
                 to.u8(7).u32(service.0).u32(list);
             }
             Order::List { list } => {
-                to.u8(13).u32(list);
+                to.u8(16).u32(list);
             }
             Order::ForgetList { list } => {
-                to.u8(14).u32(list);
+                to.u8(17).u32(list);
             }
             Order::Targets { service } => {
                 to.u8(12).u32(service.0);
@@ -99,6 +99,9 @@ impl Order {
                     Client::Ip(ip) => to.u8(1).prefix((ip, 0)),
                     Client::Uid(uid) => to.u8(2).u32(uid),
                 };
+            }
+            Order::Attend { number, newline } => {
+                to.u8(13).u64(number).u8(newline.into());
             }
             Order::End { number } => {
                 to.u8(15).u32(number);
@@ -130,6 +133,10 @@ impl Order {
             },
             5 => Order::ForgetUdp {
                 address: from.bound_address()?,
+            },
+            13 => Order::Attend {
+                number: from.u64(),
+                newline: from.boolean()?,
             },
             15 => Order::End {
                 number: from.positive("a connection has number 0")?,
@@ -165,10 +172,10 @@ impl Order {
             12 => Order::Targets {
                 service: ServiceId(from.u32()),
             },
-            13 => Order::List {
+            16 => Order::List {
                 list: from.positive("a list has number 0")?,
             },
-            14 => Order::ForgetList {
+            17 => Order::ForgetList {
                 list: from.positive("a list has number 0")?,
             },
             _ => return Err(Malformed("no such order")),
@@ -207,6 +214,15 @@ impl Report {
                 ending,
             } => {
                 to.u8(2).u32(service.0).u32(number).u64(received).u64(sent);
+                to.u8(position(&ENDINGS, ending));
+            }
+            Report::Passed {
+                number,
+                received,
+                sent,
+                ending,
+            } => {
+                to.u8(11).u64(number).u64(received).u64(sent);
                 to.u8(position(&ENDINGS, ending));
             }
             Report::Unlistened { listener } => {
@@ -312,6 +328,12 @@ impl Report {
             10 => Report::NotConnected {
                 number: from.positive("a connection has number 0")?,
                 errno: from.errno()?,
+            },
+            11 => Report::Passed {
+                number: from.u64(),
+                received: from.u64(),
+                sent: from.u64(),
+                ending: from.one_of(&ENDINGS, "no such ending")?,
             },
             _ => return Err(Malformed("no such report")),
         };
@@ -451,6 +473,14 @@ impl Reader {
 
     fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.take())
+    }
+
+    fn boolean(&mut self) -> Result<bool, Malformed> {
+        match self.u8() {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed("neither yes nor no")),
+        }
     }
 
     fn errno(&mut self) -> Result<i32, Malformed> {
@@ -679,6 +709,8 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
+            (any::<u64>(), any::<bool>())
+                .prop_map(|(number, newline)| Order::Attend { number, newline }),
             any::<u32>().prop_map(|s| Order::Targets {
                 service: ServiceId(s)
             }),
@@ -737,6 +769,12 @@ mod tests {
         });
         let explained = (any::<u32>(), counts())
             .prop_map(|(serial, counts)| Report::Explained { serial, counts });
+        let passed = (any::<[u64; 3]>(), 0..7usize).prop_map(|(n, e)| Report::Passed {
+            number: n[0],
+            received: n[1],
+            sent: n[2],
+            ending: ENDINGS[e],
+        });
         let obeyed = any::<u32>().prop_map(|serial| Report::Obeyed { serial });
         prop_oneof![
             explained,
@@ -748,6 +786,7 @@ mod tests {
             unlistened,
             datagrams,
             refused,
+            passed,
             obeyed
         ]
     }
@@ -847,7 +886,7 @@ mod tests {
             number: 1,
             peer,
         };
-        assert_eq!(spoiled(began, 0, 11), Err(Malformed("no such report")));
+        assert_eq!(spoiled(began, 0, 12), Err(Malformed("no such report")));
         assert_eq!(
             spoiled(began, 5, 0),
             Err(Malformed("a connection has number 0"))

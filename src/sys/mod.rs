@@ -15,6 +15,7 @@ pub mod holders;
 pub mod limits;
 pub mod names;
 pub mod options;
+pub mod pipe;
 pub mod poll;
 pub mod pulse;
 pub mod queue;

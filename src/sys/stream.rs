@@ -55,6 +55,14 @@ pub fn connected(socket: BorrowedFd) -> Result<(), Errno> {
     }
 }
 
+/// Whether a connection is over in both directions, or broken: without reading what it has brought.
+pub fn is_over(socket: BorrowedFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(socket, PollFlags::empty())];
+    // Only POLLERR and POLLHUP are told unasked.
+    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+}
+
 /// Has small pieces sent at once, over TCP (TCP_NODELAY). Other sockets do so always.
 pub fn send_at_once(socket: BorrowedFd) {
     // It fails for those others.

@@ -146,6 +146,11 @@ impl Plan {
         self.raw.keeps_tree
     }
 
+    /// Whom children become, if they are not to stay who we are.
+    pub fn user(&self) -> Option<u32> {
+        self.raw.becomes.then_some(self.raw.uid)
+    }
+
     pub(super) fn group_count(&self) -> usize {
         self.raw.group_count
     }

@@ -5,6 +5,7 @@
 //! memory, and no connection more than a [`SHARE`] of it each way.
 
 use super::end::End;
+use super::newline::Newline;
 use crate::sys::Errno;
 use crate::worker::session::SHARE;
 
@@ -13,6 +14,8 @@ use crate::worker::session::SHARE;
 pub(super) struct Flow {
     kept: Vec<u8>,
     written: usize,
+    /// What becomes of line ends, if anything.
+    newline: Option<Newline>,
     /// The source sends no more.
     ended: bool,
     /// The destination was told that, or takes no more.
@@ -40,9 +43,26 @@ pub(super) enum Stop {
 }
 
 impl Flow {
+    pub(super) fn new(newline: Option<Newline>) -> Flow {
+        Flow {
+            newline,
+            ..Flow::default()
+        }
+    }
+
+    /// Whether it holds what the destination has not taken, though the source has ended.
+    pub(super) fn lingers(&self) -> bool {
+        self.ended && !self.kept.is_empty()
+    }
+
     /// Whether all was passed on, and the destination knows that it was all.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.closed && self.kept.is_empty()
+    }
+
+    /// Whether it waits for the destination before it reads on.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// Whether the destination takes no more.
@@ -68,7 +88,13 @@ impl Flow {
         to: &mut End,
         scratch: &mut [u8],
     ) -> Result<Stop, Broken> {
-        let mut left = SHARE.min(scratch.len());
+        // Translated, it may become twice as much.
+        let share = if self.newline.is_some() {
+            SHARE / 2
+        } else {
+            SHARE
+        };
+        let mut left = share.min(scratch.len());
         loop {
             self.flush(to)?;
             if !self.kept.is_empty() || !from.readable {
@@ -82,6 +108,9 @@ impl Flow {
                 Ok(0) => {
                     from.readable = false;
                     self.ended = true;
+                    if let Some(newline) = self.newline.as_mut().filter(|_| !self.closed) {
+                        self.kept.extend(newline.finish());
+                    }
                 }
                 Ok(count) => {
                     left -= count;
@@ -121,6 +150,8 @@ impl Flow {
         if self.closed {
             return Ok(());
         }
+        let translated = self.newline.as_mut().map(|it| it.translate(bytes));
+        let bytes = translated.as_deref().unwrap_or(bytes);
         let count = to.write(bytes).map_err(|_| Broken::Destination)?;
         self.sent += count as u64;
         self.kept.extend_from_slice(&bytes[count..]);
