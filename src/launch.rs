@@ -6,7 +6,7 @@
 
 mod ends;
 
-pub use ends::Handover;
+pub use ends::{Far, Handover};
 
 use crate::admission::Permit;
 use crate::event::ConnectionId;
@@ -109,6 +109,8 @@ pub fn plan(
     inherited: Inherited,
 ) -> Rc<Plan> {
     let own = |name: &str| program.env.iter().any(|(written, _)| written == name);
+    let terminal = service.stdio.terminal();
+    let term = terminal.map(|terminal| ("TERM", terminal.term.as_str()));
     let base = [
         (
             "PATH",
@@ -134,6 +136,7 @@ pub fn plan(
         argv: &program.argv,
         env_before: base
             .iter()
+            .chain(&term)
             .filter(|(name, _)| !own(name))
             .map(|(name, value)| format!("{name}={value}"))
             .collect(),
@@ -158,6 +161,7 @@ pub fn plan(
         }),
         no_new_privileges: program.no_new_privileges,
         keeps_tree: service.life.is_limited(),
+        has_terminal: service.stdio.terminal().is_some(),
     };
     Rc::new(Plan::new(&spec).expect("cannot happen: the loader refuses NUL in strings"))
 }

@@ -1,9 +1,10 @@
-//! Clients that are passed on to another server, or to a program through pipes, by the worker.
+//! Clients that are passed on to another server, or to a program through pipes or a terminal, by the worker.
 
 use crate::harness::*;
 
 mod pipe;
 mod redirect;
+mod terminal;
 
 /// Bytes in which every place can be told from its neighbours.
 fn text(length: usize) -> Vec<u8> {
@@ -17,4 +18,8 @@ fn worker(server: &Server) -> u32 {
         .log()
         .wait_for(|line| line.event() == "worker-started");
     line.number("pid") as u32
+}
+
+fn script(text: &str) -> String {
+    format!("command = [\"/bin/sh\", \"-c\", {text:?}]")
 }

@@ -1,11 +1,12 @@
-//! `stdio`, `newline` and `banner`: their forms, and which services can have them.
+//! `stdio`, `pty`, `newline` and `banner`: their forms, and which services can have them.
 
 use super::entry::Entry;
-use super::mistake::{Located, Mistake, Mistakes};
-use super::reader::Section;
+use super::mistake::{Located, Mistake, Mistakes, all};
+use super::reader::{Node, Section};
 use super::resolve::Resolver;
 use super::value;
-use crate::table::{Pass, Stdio, Transport};
+use super::words::quoted;
+use crate::table::{Pass, Stdio, Terminal, Transport};
 
 /// What a banner may have at most, in bytes: a socket's buffer always has room for it.
 const LONGEST_BANNER: usize = 2048;
@@ -15,12 +16,17 @@ const LONGEST_BANNER: usize = 2048;
 pub(super) enum Mode {
     Socket,
     Pipe,
+    Pty,
 }
+
+/// The most lines, and characters in a line.
+const LARGEST: i64 = 9999;
 
 /// What the keys say. One that is wrong says nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StdioEntry {
     mode: Option<Mode>,
+    pty: Option<Terminal>,
     newline: Option<bool>,
     banner: Option<String>,
 }
@@ -28,9 +34,14 @@ pub(super) struct StdioEntry {
 pub(super) fn read_keys(s: &mut Section) -> StdioEntry {
     StdioEntry {
         mode: s.take("stdio", |node| {
-            let words = [("socket", Mode::Socket), ("pipe", Mode::Pipe)];
+            let words = [
+                ("socket", Mode::Socket),
+                ("pipe", Mode::Pipe),
+                ("pty", Mode::Pty),
+            ];
             Ok(value::choice(&node.string()?, &words)?)
         }),
+        pty: s.take("pty", terminal),
         newline: s.take("newline", |node| {
             Ok(value::choice(
                 &node.string()?,
@@ -39,6 +50,58 @@ pub(super) fn read_keys(s: &mut Section) -> StdioEntry {
         }),
         banner: s.take("banner", |node| banner(&node.string()?)),
     }
+}
+
+fn terminal(node: Node) -> Result<Terminal, Mistakes> {
+    let mut terminal = Terminal::default();
+    let set = |(name, node): (Located<&str>, Node)| {
+        match name.value {
+            "term" => terminal.term = term(&node.member_string()?)?,
+            "rows" => terminal.rows = size(name.value, &node)?,
+            "columns" => terminal.columns = size(name.value, &node)?,
+            "raw" => terminal.raw = yes_or_no(name.value, &node)?,
+            "echo" => terminal.echo = yes_or_no(name.value, &node)?,
+            other => {
+                return Err(Mistake::new(format!("{} is not known here", quoted(other)))
+                    .at(&name.place)
+                    .help("write term, rows, columns, raw or echo: pty = { term = \"vt100\" }")
+                    .into());
+            }
+        }
+        Ok(())
+    };
+    all(node.entries()?.into_iter().map(set))?;
+    Ok(terminal)
+}
+
+fn term(text: &Located<String>) -> Result<String, Mistakes> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    match !text.value.is_empty() && text.value.chars().all(is_plain) {
+        true => Ok(text.value.clone()),
+        false => Err(Mistake::new("term takes the name of a kind of terminal")
+            .at(&text.place)
+            .help("for example: \"xterm\", \"vt100\" or \"dumb\"")
+            .into()),
+    }
+}
+
+fn size(name: &str, node: &Node) -> Result<u16, Mistakes> {
+    let size = node.as_integer().filter(|it| (1..=LARGEST).contains(it));
+    size.map(|size| size as u16).ok_or_else(|| {
+        Mistake::new(format!("{name} takes an integer from 1 to {LARGEST}"))
+            .at(&node.place())
+            .help("a usual terminal has 24 rows of 80 columns")
+            .into()
+    })
+}
+
+fn yes_or_no(name: &str, node: &Node) -> Result<bool, Mistakes> {
+    node.boolean().map(|it| it.value).map_err(|_| {
+        Mistake::new(format!("{name} takes true or false"))
+            .at(&node.place())
+            .help(format!("write {name} = true or {name} = false"))
+            .into()
+    })
 }
 
 fn banner(text: &Located<String>) -> Result<String, Mistakes> {
@@ -55,28 +118,54 @@ fn banner(text: &Located<String>) -> Result<String, Mistakes> {
     Ok(text.value.clone())
 }
 
+impl StdioEntry {
+    /// `pty` alone says as much.
+    fn mode(&self) -> Option<Mode> {
+        self.mode.or(self.pty.as_ref().map(|_| Mode::Pty))
+    }
+}
+
 impl Resolver<'_> {
     /// What a program finds as standard input and output.
     pub(super) fn stdio(&mut self, entry: &Entry, wait: bool, pass: Pass) -> Stdio {
         let obstacle = self.obstacle(entry, wait, pass);
         let (own, defaults) = (&entry.stdio, &self.defaults.stdio);
-        let usual = defaults.mode.filter(|_| obstacle.is_none());
-        let mode = own.mode.or(usual).unwrap_or(Mode::Socket);
+        let usual = defaults.mode().filter(|_| obstacle.is_none());
+        let mode = own.mode().or(usual).unwrap_or(Mode::Socket);
         let newline = own.newline.or(defaults.newline).unwrap_or(false);
         let mut wrong = Vec::new();
         match (mode, obstacle) {
-            (Mode::Pipe, Some((why, help))) => wrong.push(("stdio", why, help)),
             (Mode::Socket, _) if own.newline == Some(true) => wrong.push((
                 "newline",
                 "newline = \"crlf\" needs somebody between client and program",
-                "add stdio = \"pipe\"",
+                "add stdio = \"pipe\" or stdio = \"pty\"",
             )),
-            _ => {}
+            (Mode::Socket, _) | (_, None) => {}
+            (_, Some((why, help))) => {
+                let key = if own.mode.is_some() { "stdio" } else { "pty" };
+                wrong.push((key, why, help));
+            }
+        }
+        if own.pty.is_some() && mode != Mode::Pty {
+            wrong.push((
+                "pty",
+                "pty means nothing with this stdio",
+                "write stdio = \"pty\", or leave one of them out",
+            ));
         }
         self.say(entry, wrong);
         match mode {
             Mode::Socket => Stdio::Socket,
             Mode::Pipe => Stdio::Pipe { newline },
+            Mode::Pty => Stdio::Terminal {
+                newline,
+                terminal: own
+                    .pty
+                    .as_ref()
+                    .or(defaults.pty.as_ref())
+                    .cloned()
+                    .unwrap_or_default(),
+            },
         }
     }
 
@@ -92,15 +181,15 @@ impl Resolver<'_> {
         match () {
             () if wait => Some((
                 "a wait program is given the listening socket itself: it has no client as standard input and output",
-                "leave stdio out",
+                "leave it out",
             )),
             () if pass == Pass::ListenFds => Some((
-                "stdio does not go with pass = \"listen_fds\": the program is given the client's socket",
+                "this does not go with pass = \"listen_fds\": the program is given the client's socket",
                 "leave one of them out",
             )),
             () if listeners.any(|it| keeps_records(it.value.transport)) => Some((
-                "pipes carry a stream of bytes, and a unix-seqpacket: socket keeps records apart",
-                "leave stdio out, or listen on TCP or unix:",
+                "pipes and terminals carry a stream of bytes, and a unix-seqpacket: socket keeps records apart",
+                "leave it out, or listen on TCP or unix:",
             )),
             () => None,
         }

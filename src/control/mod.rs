@@ -37,6 +37,17 @@ pub enum Work {
     Redirect,
 }
 
+/// What leads to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Two pipes: the one that it reads, and the one that it writes.
+    Pipes,
+    /// The master of a terminal that edits lines at first.
+    Terminal,
+    /// The master of one that was made raw.
+    RawTerminal,
+}
+
 /// What the supervisor tells the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -136,10 +147,12 @@ pub enum Order {
         client: Client,
     },
     /// Pass on what a client and its program say to each other. With the message come the client's
-    /// socket, what the program reads and what it writes (both non-blocking at our end).
+    /// socket and what leads to the program (non-blocking at our end).
     Attend {
         /// The connection's number at the supervisor, for `Passed`.
         number: u64,
+        /// What leads there.
+        way: Way,
         /// Whether the client's lines end in CRLF and the program's in LF.
         newline: bool,
     },

@@ -4,7 +4,7 @@
 //! zeros. Decoding takes nothing for granted: a length, number or zero that encoding would not have
 //! made is [`Malformed`]. Whether a service or listener of that number exists is the reader's affair.
 
-use super::{Counts, Ending, ListenerId, Order, Report, ServiceId, Work};
+use super::{Counts, Ending, ListenerId, Order, Report, ServiceId, Way, Work};
 use crate::admission::{Level, Load};
 use crate::sys::socket::{Peer, fold};
 use crate::table::{Builtin, Client, Refusal, Transport};
@@ -100,8 +100,13 @@ impl Order {
                     Client::Uid(uid) => to.u8(2).u32(uid),
                 };
             }
-            Order::Attend { number, newline } => {
-                to.u8(13).u64(number).u8(newline.into());
+            Order::Attend {
+                number,
+                way,
+                newline,
+            } => {
+                to.u8(13).u64(number).u8(position(&WAYS, way));
+                to.u8(newline.into());
             }
             Order::End { number } => {
                 to.u8(15).u32(number);
@@ -136,6 +141,7 @@ impl Order {
             },
             13 => Order::Attend {
                 number: from.u64(),
+                way: from.one_of(&WAYS, "no such way")?,
                 newline: from.boolean()?,
             },
             15 => Order::End {
@@ -349,6 +355,8 @@ const WORKS: [Work; 6] = [
     Work::Builtin(Builtin::Time),
     Work::Redirect,
 ];
+
+const WAYS: [Way; 3] = [Way::Pipes, Way::Terminal, Way::RawTerminal];
 
 const TRANSPORTS: [Transport; 5] = [
     Transport::Tcp,
@@ -709,8 +717,13 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
-            (any::<u64>(), any::<bool>())
-                .prop_map(|(number, newline)| Order::Attend { number, newline }),
+            (any::<u64>(), 0..3usize, any::<bool>()).prop_map(|(number, way, newline)| {
+                Order::Attend {
+                    number,
+                    way: WAYS[way],
+                    newline,
+                }
+            }),
             any::<u32>().prop_map(|s| Order::Targets {
                 service: ServiceId(s)
             }),
@@ -866,6 +879,13 @@ mod tests {
             spoiled(own, 1, 0),
             Err(Malformed("a bound socket has port 0"))
         );
+        let attend = Order::Attend {
+            number: 1,
+            way: Way::Pipes,
+            newline: true,
+        };
+        assert_eq!(spoiled(attend, 9, 4), Err(Malformed("no such way")));
+        assert_eq!(spoiled(attend, 10, 2), Err(Malformed("neither yes nor no")));
         assert_eq!(spoiled(own, 3, 5), Err(Malformed("no such address family")));
     }
 

@@ -1,9 +1,9 @@
 //! The ends of what stands between a client and a program that is not given the client's socket.
 
-use crate::sys::Errno;
-use crate::sys::pipe;
+use crate::sys::pty::{self, Manner};
 use crate::sys::spawn::{Descriptors, Plan, StandardError};
-use crate::table::Stdio;
+use crate::sys::{Errno, pipe};
+use crate::table::{Stdio, Terminal};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What the worker needs to pass on what both say.
@@ -11,18 +11,30 @@ use std::os::fd::{AsFd, OwnedFd};
 pub struct Handover {
     /// The client's socket.
     pub client: OwnedFd,
-    /// What the program reads.
-    pub input: OwnedFd,
-    /// What the program writes.
-    pub output: OwnedFd,
+    /// The program.
+    pub far: Far,
 }
 
-/// Both ends of each pipe. Dropping them closes them.
+/// How a program is reached.
+#[derive(Debug)]
+pub enum Far {
+    /// What it reads, and what it writes.
+    Pipes(OwnedFd, OwnedFd),
+    /// The master of its terminal.
+    Terminal(OwnedFd),
+}
+
+/// Both ends. Dropping them closes them.
 #[derive(Debug)]
 pub(super) struct Ends {
-    pub(super) input: OwnedFd,
-    pub(super) output: OwnedFd,
-    program: (OwnedFd, OwnedFd),
+    far: Far,
+    program: Program,
+}
+
+#[derive(Debug)]
+enum Program {
+    Pipes(OwnedFd, OwnedFd),
+    Terminal(OwnedFd),
 }
 
 impl Ends {
@@ -31,6 +43,7 @@ impl Ends {
         match stdio {
             Stdio::Socket => Ok(None),
             Stdio::Pipe { .. } => Ends::pipes(plan).map(Some),
+            Stdio::Terminal { terminal, .. } => Ends::terminal(terminal, plan).map(Some),
         }
     }
 
@@ -42,9 +55,31 @@ impl Ends {
             pipe::give_to(user, writes.as_fd())?;
         }
         Ok(Ends {
-            input,
-            output,
-            program: (reads, writes),
+            far: Far::Pipes(input, output),
+            program: Program::Pipes(reads, writes),
+        })
+    }
+
+    fn terminal(terminal: &Terminal, plan: &Plan) -> Result<Ends, Errno> {
+        let Terminal {
+            rows,
+            columns,
+            raw,
+            echo,
+            ..
+        } = *terminal;
+        let (master, slave) = pty::open(Manner {
+            rows,
+            columns,
+            raw,
+            echo,
+        })?;
+        if let Some(user) = plan.user() {
+            pipe::give_to(user, slave.as_fd())?;
+        }
+        Ok(Ends {
+            far: Far::Terminal(master),
+            program: Program::Terminal(slave),
         })
     }
 
@@ -54,16 +89,11 @@ impl Ends {
         client: OwnedFd,
         error: Option<StandardError>,
     ) -> (Handover, Descriptors) {
-        let Ends {
-            input,
-            output,
-            program: (reads, writes),
-        } = self;
-        let handover = Handover {
-            client,
-            input,
-            output,
+        let Ends { far, program } = self;
+        let descriptors = match program {
+            Program::Pipes(reads, writes) => Descriptors::Pipes(reads, writes, error),
+            Program::Terminal(slave) => Descriptors::Socket(slave, error),
         };
-        (handover, Descriptors::Pipes(reads, writes, error))
+        (Handover { client, far }, descriptors)
     }
 }

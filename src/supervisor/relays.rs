@@ -1,4 +1,4 @@
-//! Programs behind pipes: what the worker needs to stand between them and their clients is handed to
+//! Programs behind pipes and terminals: what the worker needs to stand between them and their clients is handed to
 //! it, and what it has passed on comes back for the end record.
 //!
 //! A connection is over when its program has ended and nothing more passes, whichever comes first;
@@ -10,8 +10,8 @@ use super::Supervisor;
 use super::account::Ended;
 use super::children::SessionFacts;
 use crate::admission::Permit;
-use crate::control::{LENGTH, Order};
-use crate::launch::Handover;
+use crate::control::{LENGTH, Order, Way};
+use crate::launch::{Far, Handover};
 use crate::sys::socket::send_record;
 use crate::sys::{Errno, limits};
 use crate::table::{Service, ServiceId, Stdio};
@@ -82,12 +82,15 @@ impl Relays {
             // One whose program could not be started is closed.
             if let Some(relay) = self.live.get_mut(&number) {
                 let record: [u8; LENGTH] = order.encode();
-                let descriptors = [
-                    handover.client.as_fd(),
-                    handover.input.as_fd(),
-                    handover.output.as_fd(),
-                ];
-                send_record(worker, &record, &descriptors)?;
+                let client = handover.client.as_fd();
+                match &handover.far {
+                    Far::Pipes(input, output) => {
+                        send_record(worker, &record, &[client, input.as_fd(), output.as_fd()])
+                    }
+                    Far::Terminal(master) => {
+                        send_record(worker, &record, &[client, master.as_fd()])
+                    }
+                }?;
                 relay.is_handed = true;
             }
             self.waiting.pop_front();
@@ -110,8 +113,11 @@ impl Supervisor {
         handover: Handover,
         began: Instant,
     ) {
-        let Stdio::Pipe { newline } = service.stdio else {
-            return;
+        let (way, newline) = match &service.stdio {
+            Stdio::Socket => return,
+            Stdio::Pipe { newline } => (Way::Pipes, *newline),
+            Stdio::Terminal { newline, terminal } if terminal.raw => (Way::RawTerminal, *newline),
+            Stdio::Terminal { newline, .. } => (Way::Terminal, *newline),
         };
         let number = session.id.number;
         let relay = Relay {
@@ -122,7 +128,11 @@ impl Supervisor {
             left: None,
         };
         self.relays.live.insert(number, relay);
-        let order = Order::Attend { number, newline };
+        let order = Order::Attend {
+            number,
+            way,
+            newline,
+        };
         self.relays.waiting.push_back((order, handover));
         self.send_orders();
         self.start_worker();

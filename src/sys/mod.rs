@@ -17,6 +17,7 @@ pub mod names;
 pub mod options;
 pub mod pipe;
 pub mod poll;
+pub mod pty;
 pub mod pulse;
 pub mod queue;
 pub mod signal;

@@ -55,12 +55,15 @@ pub fn connected(socket: BorrowedFd) -> Result<(), Errno> {
     }
 }
 
-/// Whether a connection is over in both directions, or broken: without reading what it has brought.
-pub fn is_over(socket: BorrowedFd) -> bool {
+/// Whether a connection was reset, or timed out: without reading what it has brought before.
+pub fn is_broken(socket: BorrowedFd) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut fds = [PollFd::new(socket, PollFlags::empty())];
-    // Only POLLERR and POLLHUP are told unasked.
-    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+    let found = poll(&mut fds, PollTimeout::ZERO).is_ok();
+    found
+        && fds[0]
+            .revents()
+            .is_some_and(|it| it.contains(PollFlags::POLLERR))
 }
 
 /// Has small pieces sent at once, over TCP (TCP_NODELAY). Other sockets do so always.

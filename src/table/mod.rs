@@ -26,7 +26,7 @@ pub use service::{
     Action, Builtin, Device, FileRights, Identity, Keepalive, Limit, Pass, Program, Resource,
     Service, SocketOptions, Stderr,
 };
-pub use stdio::Stdio;
+pub use stdio::{Stdio, Terminal};
 
 use serde::{Deserialize, Serialize};
 

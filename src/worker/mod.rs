@@ -1,5 +1,5 @@
 //! The unprivileged process: accepts and serves the connections and datagrams of built-in services, and
-//! passes clients on to other servers and to programs on pipes.
+//! passes clients on to other servers, and to programs on pipes and terminals.
 //!
 //! It is started by the supervisor, as a user of its own, with the control socket as descriptor 0.
 //! Listeners come over that socket, [`Report`](crate::control::Report)s go back over it, and when it
@@ -226,6 +226,7 @@ impl<'a> Worker<'a> {
         self.advance_busy_relays();
         self.give_up_dialling();
         self.end_lingering_relays();
+        self.look_after_the_deaf();
         self.end_idle();
         self.leaving.expire(self.now);
         self.listeners.wake(&self.poller, self.now);

@@ -115,7 +115,11 @@ impl Worker<'_> {
                 self.targets.insert(service, targets.into());
                 self.fit_to_descriptors();
             }
-            Order::Attend { number, newline } => self.attend(number, newline, descriptors),
+            Order::Attend {
+                number,
+                way,
+                newline,
+            } => self.attend(number, way, newline, descriptors),
             Order::Forget { service } => {
                 self.policies.remove(&service);
                 self.targets.remove(&service);

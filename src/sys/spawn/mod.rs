@@ -91,7 +91,7 @@ fn dumps_setuid_memory() -> bool {
 /// when the child has its own.
 #[derive(Debug)]
 pub enum Descriptors {
-    /// One socket on 0 and 1, and on 2 unless there is something else for it.
+    /// One socket or terminal on 0 and 1, and on 2 unless there is something else for it.
     Socket(OwnedFd, Option<StandardError>),
     /// `/dev/null` on 0 and 1, sockets on 3 and up, and what is given on 2.
     Listen(Vec<OwnedFd>, StandardError),

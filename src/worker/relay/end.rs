@@ -2,6 +2,7 @@
 //!
 //! The poller tells of each change once; until a call has said EAGAIN an end stays ready.
 
+use super::terminal::{Next, Terminal};
 use crate::sys::Errno;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::{pipe, stream};
@@ -13,6 +14,8 @@ pub(super) struct End {
     way: Way,
     pub(super) readable: bool,
     writable: bool,
+    /// Whether an end or error was told of, which may come after what is there to read.
+    broken: bool,
 }
 
 /// What is there.
@@ -21,6 +24,7 @@ enum Way {
     Socket(OwnedFd),
     /// A program's standard input, until that was told the end, and its standard output.
     Pipes(Option<OwnedFd>, OwnedFd),
+    Terminal(Terminal),
 }
 
 impl End {
@@ -33,11 +37,16 @@ impl End {
         End::new(Way::Pipes(Some(input), output))
     }
 
+    pub(super) fn terminal(master: OwnedFd, is_raw: bool) -> End {
+        End::new(Way::Terminal(Terminal::new(master, is_raw)))
+    }
+
     fn new(way: Way) -> End {
         End {
             way,
             readable: true,
             writable: true,
+            broken: false,
         }
     }
 
@@ -52,6 +61,7 @@ impl End {
                 }
                 poller.add(output, Interest::ReadEdge, word)
             }
+            Way::Terminal(terminal) => poller.add(terminal.master(), Interest::BothEdge, word),
         }
     }
 
@@ -59,14 +69,29 @@ impl End {
     pub(super) fn as_socket(&self) -> Option<BorrowedFd<'_>> {
         match &self.way {
             Way::Socket(socket) => Some(socket.as_fd()),
-            Way::Pipes(..) => None,
+            Way::Pipes(..) | Way::Terminal(_) => None,
         }
+    }
+
+    /// Whether nobody is there any more when there is nothing more to read: a terminal has no
+    /// half-closed state.
+    pub(super) fn ends_as_one(&self) -> bool {
+        matches!(self.way, Way::Terminal(_))
     }
 
     /// Notes what the poller has said.
     pub(super) fn wake(&mut self, ready: Ready) {
         self.readable |= ready.readable;
         self.writable |= ready.writable;
+        self.broken |= ready.broken;
+    }
+
+    /// Whether the connection is broken although there may be something to read.
+    pub(super) fn is_broken(&self) -> bool {
+        match &self.way {
+            Way::Socket(socket) => self.broken && stream::is_broken(socket.as_fd()),
+            Way::Pipes(..) | Way::Terminal(_) => false,
+        }
     }
 
     /// Notes what the poller has said of a descriptor that is only written. False when nobody reads
@@ -84,6 +109,7 @@ impl End {
         match &self.way {
             Way::Socket(socket) => stream::receive(socket.as_fd(), buffer),
             Way::Pipes(_, output) => pipe::read(output.as_fd(), buffer),
+            Way::Terminal(terminal) => terminal.read(buffer),
         }
     }
 
@@ -92,10 +118,11 @@ impl End {
         if !self.writable {
             return Ok(0);
         }
-        let written = match &self.way {
+        let written = match &mut self.way {
             Way::Socket(socket) => stream::send(socket.as_fd(), bytes),
             Way::Pipes(Some(input), _) => pipe::write(input.as_fd(), bytes),
             Way::Pipes(None, _) => Err(Errno::EPIPE),
+            Way::Terminal(terminal) => terminal.write(bytes),
         };
         if matches!(written, Err(Errno::EAGAIN)) {
             self.writable = false;
@@ -104,12 +131,29 @@ impl End {
         written
     }
 
+    /// What is to be written when there is no more, before [`close_writing`](Self::close_writing).
+    pub(super) fn farewell(&self) -> Vec<u8> {
+        match &self.way {
+            Way::Socket(_) | Way::Pipes(..) => Vec::new(),
+            Way::Terminal(terminal) => terminal.farewell(),
+        }
+    }
+
+    /// What more there is to do so that a program on a terminal takes notice of that.
+    pub(super) fn insist(&mut self) -> Option<Next> {
+        match &mut self.way {
+            Way::Socket(_) | Way::Pipes(..) => None,
+            Way::Terminal(terminal) => Some(terminal.insist()),
+        }
+    }
+
     /// Says that no more will be written.
     pub(super) fn close_writing(&mut self) {
         match &mut self.way {
             // One that is broken is found so by whoever reads it.
             Way::Socket(socket) => drop(stream::shut_down_sending(socket.as_fd())),
             Way::Pipes(input, _) => *input = None,
+            Way::Terminal(_) => {}
         }
     }
 }

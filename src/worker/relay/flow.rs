@@ -18,6 +18,8 @@ pub(super) struct Flow {
     newline: Option<Newline>,
     /// The source sends no more.
     ended: bool,
+    /// What a terminal takes for the end was written, or is kept.
+    said_farewell: bool,
     /// The destination was told that, or takes no more.
     closed: bool,
     /// Bytes that were read from the source.
@@ -50,6 +52,11 @@ impl Flow {
         }
     }
 
+    /// Whether the source sends no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether it holds what the destination has not taken, though the source has ended.
     pub(super) fn lingers(&self) -> bool {
         self.ended && !self.kept.is_empty()
@@ -58,6 +65,11 @@ impl Flow {
     /// Whether all was passed on, and the destination knows that it was all.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.closed && self.kept.is_empty()
+    }
+
+    /// Whether the destination was told the end.
+    pub(super) fn was_told(&self) -> bool {
+        self.closed && self.said_farewell
     }
 
     /// Whether it waits for the destination before it reads on.
@@ -125,15 +137,28 @@ impl Flow {
 
     /// Writes what is kept, and then the end if that is known.
     fn flush(&mut self, to: &mut End) -> Result<(), Broken> {
+        self.write_kept(to)?;
+        if !self.ended || self.closed || !self.kept.is_empty() {
+            return Ok(());
+        }
+        if !self.said_farewell {
+            self.said_farewell = true;
+            self.kept = to.farewell();
+            self.write_kept(to)?;
+        }
+        if self.kept.is_empty() {
+            self.closed = true;
+            to.close_writing();
+        }
+        Ok(())
+    }
+
+    fn write_kept(&mut self, to: &mut End) -> Result<(), Broken> {
         if !self.kept.is_empty() {
             self.written += self.write(to, self.written)?;
             if self.written == self.kept.len() {
                 (self.kept, self.written) = (Vec::new(), 0);
             }
-        }
-        if self.ended && !self.closed && self.kept.is_empty() {
-            self.closed = true;
-            to.close_writing();
         }
         Ok(())
     }

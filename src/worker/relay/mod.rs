@@ -11,19 +11,22 @@ mod flow;
 mod newline;
 mod program;
 mod redirect;
+mod terminal;
 
 use super::session::leave;
 use super::{Source, Worker};
 use crate::admission::Permit;
 use crate::control::{Ending, Report, ServiceId};
+use crate::sys::Errno;
 use crate::sys::poll::Ready;
 use crate::sys::socket::Peer;
-use crate::sys::{Errno, stream};
 use dial::Dial;
 use end::End;
 use flow::{Broken, Flow, Stop};
-use std::collections::{HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
+use terminal::Next;
 
 /// Relays with much to move that have their share in one turn.
 const BUSY: usize = 16;
@@ -53,6 +56,8 @@ pub(super) struct Relays {
     calls: VecDeque<(Instant, u32, u64, usize)>,
     /// When clients have had their time to take what is left: slot, owner, and what was sent until then.
     leaving: VecDeque<(Instant, u32, u64, u64)>,
+    /// When to look after programs on terminals whose client says no more: slot and owner.
+    deaf: BinaryHeap<Reverse<(Instant, u32, u64)>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +71,8 @@ struct Relay {
     is_busy: bool,
     /// Whether the other side has ended before the client took all, and that was noted.
     lingers: bool,
+    /// Whether a program on a terminal is looked after until it has taken notice of the end.
+    is_deaf: bool,
     owner: Owner,
 }
 
@@ -108,7 +115,8 @@ impl Relays {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let calls = self.calls.front().map(|(due, ..)| *due);
         let leaving = self.leaving.front().map(|(due, ..)| *due);
-        [calls, leaving].into_iter().flatten().min()
+        let deaf = self.deaf.peek().map(|Reverse((due, ..))| *due);
+        [calls, leaving, deaf].into_iter().flatten().min()
     }
 
     fn insert(&mut self, relay: Relay) -> u32 {
@@ -152,6 +160,9 @@ impl Relay {
                 Stop::Share
             }
         };
+        if self.outward.has_ended() && far.ends_as_one() {
+            self.inward.abandon();
+        }
         let inward = match self.inward.advance(&mut self.client, far, scratch) {
             Ok(stop) => stop,
             Err(Broken::Source) => return Err(Ending::ClientLeft),
@@ -170,8 +181,7 @@ impl Relay {
 
     /// Whether the client has gone although what it sent last still waits to be passed on.
     fn client_has_gone(&self) -> bool {
-        let socket = self.client.as_socket();
-        self.inward.is_blocked() && socket.is_some_and(stream::is_over)
+        self.inward.is_blocked() && self.client.is_broken()
     }
 }
 
@@ -202,12 +212,7 @@ impl Worker<'_> {
             return;
         };
         match (side, &mut relay.far) {
-            (Side::Client, _) => {
-                relay.client.wake(ready);
-                if ready.readable && relay.client_has_gone() {
-                    return self.end_relay(slot, Ending::ClientLeft);
-                }
-            }
+            (Side::Client, _) => relay.client.wake(ready),
             (Side::Far, Far::Joined(far)) => far.wake(ready),
             (Side::Input, Far::Joined(far)) => {
                 if !far.wake_input(ready) {
@@ -226,6 +231,7 @@ impl Worker<'_> {
             return;
         };
         match relay.advance(&mut self.scratch) {
+            Ok(_) if relay.client_has_gone() => return self.end_relay(slot, Ending::ClientLeft),
             Ok(Stop::Waiting) => relay.is_busy = false,
             Ok(Stop::Share) => {
                 relay.is_busy = true;
@@ -234,9 +240,48 @@ impl Worker<'_> {
             }
             Err(ending) => return self.end_relay(slot, ending),
         }
-        if relay.outward.lingers() && !relay.lingers {
-            relay.lingers = true;
+        let (lingers, is_deaf) = (relay.outward.lingers(), relay.inward.was_told());
+        let is_news = (
+            lingers && !std::mem::replace(&mut relay.lingers, lingers),
+            is_deaf && !std::mem::replace(&mut relay.is_deaf, is_deaf),
+        );
+        if is_news.0 {
             self.wait_for_client(slot);
+        }
+        if is_news.1 {
+            self.insist(slot);
+        }
+    }
+
+    /// Sees to it that a program on a terminal takes notice that its client says no more.
+    fn insist(&mut self, slot: u32) {
+        let Some(relay) = self.relays.at(slot) else {
+            return;
+        };
+        let Far::Joined(far) = &mut relay.far else {
+            return;
+        };
+        match far.insist() {
+            None => {}
+            Some(Next::Look(pause)) => {
+                let note = (self.now + pause, slot, relay.owner.number());
+                self.relays.deaf.push(Reverse(note));
+            }
+            Some(Next::HangUp) => self.end_relay(slot, Ending::ClientLeft),
+        }
+    }
+
+    /// Looks after those of whom it is time.
+    pub(super) fn look_after_the_deaf(&mut self) {
+        while let Some(Reverse((due, slot, number))) = self.relays.deaf.peek().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.deaf.pop();
+            let relay = self.relays.at(slot);
+            if relay.is_some_and(|relay| relay.owner.number() == number) {
+                self.insist(slot);
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! Clients whose program the supervisor has started on pipes: their ends come with an order, and how
+//! Clients whose program the supervisor has started on pipes or a terminal: their ends come with an order, and how
 //! much was passed on is all that is reported.
 
 use super::end::End;
 use super::flow::Flow;
 use super::newline::Newline;
 use super::{Far, Owner, Relay};
-use crate::control::{Ending, Report};
+use crate::control::{Ending, Report, Way};
 use crate::worker::Worker;
 use std::os::fd::OwnedFd;
 
@@ -14,22 +14,24 @@ impl Worker<'_> {
     pub(in crate::worker) fn attend(
         &mut self,
         number: u64,
+        way: Way,
         newline: bool,
         descriptors: Vec<OwnedFd>,
     ) {
-        let Ok([client, input, output]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+        let Some((client, far)) = ends(way, descriptors) else {
             // Lost on the way: too many are open here.
             return self.report_passed(number, (0, 0), Ending::Evicted);
         };
         let newline = |direction| newline.then_some(direction);
         let slot = self.relays.insert(Relay {
-            client: End::socket(client),
-            far: Far::Joined(End::pipes(input, output)),
+            client,
+            far: Far::Joined(far),
             inward: Flow::new(newline(Newline::INWARD)),
             outward: Flow::new(newline(Newline::OUTWARD)),
             is_cut: false,
             is_busy: false,
             lingers: false,
+            is_deaf: false,
             owner: Owner::Program(number),
         });
         self.relays.programs += 1;
@@ -49,4 +51,17 @@ impl Worker<'_> {
             ending,
         });
     }
+}
+
+/// The client's end and the program's.
+fn ends(way: Way, descriptors: Vec<OwnedFd>) -> Option<(End, End)> {
+    let mut descriptors = descriptors.into_iter();
+    let client = End::socket(descriptors.next()?);
+    let first = descriptors.next()?;
+    let far = match way {
+        Way::Pipes => End::pipes(first, descriptors.next()?),
+        Way::Terminal => End::terminal(first, false),
+        Way::RawTerminal => End::terminal(first, true),
+    };
+    Some((client, far))
 }

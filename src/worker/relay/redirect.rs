@@ -40,6 +40,7 @@ impl Worker<'_> {
             is_cut: false,
             is_busy: false,
             lingers: false,
+            is_deaf: false,
             owner: Owner::Redirect(permit, peer, number),
         };
         let slot = self.relays.insert(relay);
