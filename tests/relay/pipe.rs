@@ -124,7 +124,7 @@ fn standard_error_goes_where_it_is_to_go() {
 #[test]
 fn megabytes_pass_both_ways_and_a_slow_reader_loses_none() {
     let server = piped("command = [\"/bin/cat\"]").start();
-    let bytes = text(RELAYED);
+    let bytes = text(relayed());
     let client = server.connect("a");
     let sender = nix::unistd::dup(client.fd()).unwrap();
     let sends = spawn({
@@ -146,13 +146,16 @@ fn megabytes_pass_both_ways_and_a_slow_reader_loses_none() {
     assert!(client.read_all() == bytes);
     sends.join().unwrap();
     let end = server.wait_end("a");
-    let all = RELAYED as u64;
+    let all = relayed() as u64;
     assert_eq!((end.number("received"), end.number("sent")), (all, all));
     server.stop();
 }
 
-/// Bytes that pass; a larger number than the kernel's buffers hold.
-const RELAYED: usize = 24 << 20;
+/// Bytes that pass: more than the kernel's buffers hold, or as many as RELAY_BYTES says.
+fn relayed() -> usize {
+    let wanted = std::env::var("RELAY_BYTES");
+    wanted.map_or(24 << 20, |bytes| bytes.parse().expect("a number"))
+}
 
 #[test]
 fn a_client_gets_all_that_a_program_has_written_before_it_ended() {
@@ -356,5 +359,34 @@ fn an_ordinary_user_has_pipes_too() {
     let client = server.connect("a");
     assert_eq!(client.send("hello").half_close().read_text(), "hello");
     server.wait_end("a");
+    server.stop();
+}
+
+#[test]
+fn hundreds_of_idle_connections_wait_in_one_worker() {
+    const CLIENTS: usize = 400;
+    let server = piped("max_connections = 1000\ncommand = [\"/bin/cat\"]").start();
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect("a")).collect();
+    for client in &clients {
+        client.send("x").expect("x");
+    }
+    let worker = worker(&server);
+    let used = cpu_time(worker);
+    // Nobody of them says anything while another is served.
+    for _ in 0..100 {
+        clients[7].send("y").expect("y");
+    }
+    assert!(cpu_time(worker) - used < std::time::Duration::from_millis(500));
+    for client in &clients {
+        client.half_close().expect_end();
+    }
+    server.wait_ends("a", CLIENTS);
+    until("nothing is left", || {
+        held(worker)
+            .iter()
+            .filter(|it| it.contains("pipe:"))
+            .count()
+            <= 3
+    });
     server.stop();
 }
