@@ -462,7 +462,7 @@ pub const KEYS: &[Key] = &[
          the client the unprivileged worker process passes on what both say. Programs that open /dev/stdin or \
          /dev/stdout, or that treat a socket in their own way, need pipes; those that answer line by line only to a \
          person, or that draw on the screen, need a terminal. A client that ends its direction (nc -N) still gets the \
-         answer.",
+         answer. Such connections end when the server stops.",
     ),
     program(
         "pty",

@@ -33,14 +33,7 @@ pub(super) struct StdioEntry {
 
 pub(super) fn read_keys(s: &mut Section) -> StdioEntry {
     StdioEntry {
-        mode: s.take("stdio", |node| {
-            let words = [
-                ("socket", Mode::Socket),
-                ("pipe", Mode::Pipe),
-                ("pty", Mode::Pty),
-            ];
-            Ok(value::choice(&node.string()?, &words)?)
-        }),
+        mode: s.take("stdio", |node| mode(&node.string()?)),
         pty: s.take("pty", terminal),
         newline: s.take("newline", |node| {
             Ok(value::choice(
@@ -50,6 +43,15 @@ pub(super) fn read_keys(s: &mut Section) -> StdioEntry {
         }),
         banner: s.take("banner", |node| banner(&node.string()?)),
     }
+}
+
+fn mode(text: &Located<String>) -> Result<Mode, Mistakes> {
+    let words = [
+        ("socket", Mode::Socket),
+        ("pipe", Mode::Pipe),
+        ("pty", Mode::Pty),
+    ];
+    Ok(value::choice(text, &words)?)
 }
 
 fn terminal(node: Node) -> Result<Terminal, Mistakes> {
@@ -119,6 +121,14 @@ fn banner(text: &Located<String>) -> Result<String, Mistakes> {
 }
 
 impl StdioEntry {
+    /// `stdio` alone.
+    pub(super) fn of(text: &Located<String>) -> Result<StdioEntry, Mistakes> {
+        Ok(StdioEntry {
+            mode: Some(mode(text)?),
+            ..StdioEntry::default()
+        })
+    }
+
     /// `pty` alone says as much.
     fn mode(&self) -> Option<Mode> {
         self.mode.or(self.pty.as_ref().map(|_| Mode::Pty))

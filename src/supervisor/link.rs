@@ -513,6 +513,14 @@ impl Supervisor {
         self.start_worker_after(RESTART.1);
     }
 
+    /// Sees to it that there will be one. It is there or about to be started, unless the table had no
+    /// more use for it when it died.
+    pub(super) fn start_worker_soon(&mut self) {
+        if self.link.tie.is_none() {
+            self.start_worker_after(RESTART.0);
+        }
+    }
+
     fn start_worker_after(&mut self, pause: Duration) {
         self.timers
             .set_once(Instant::now() + pause, Timer::StartWorker);

@@ -135,7 +135,7 @@ impl Supervisor {
         };
         self.relays.waiting.push_back((order, handover));
         self.send_orders();
-        self.start_worker();
+        self.start_worker_soon();
     }
 
     /// Nothing more passes between a client and its program.
