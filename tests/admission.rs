@@ -403,6 +403,17 @@ fn datagrams_obey_lists_and_rates() {
     // By then the worker has looked at the others.
     server.udp("control").send("?").expect("?");
     drop((denied, limited));
+    for (service, reason) in [("a", "refused"), ("b", "rate")] {
+        until("it is counted", || {
+            let status = server.status();
+            status.of(service)["datagrams_left_out"] == serde_json::json!({reason: 1})
+        });
+    }
+    let line = server.log().wait_for(|line| line.is("datagrams", "a"));
+    assert_eq!(
+        line.0,
+        "datagrams service=a received=1 answered=0 unsafe_source=0 over_rate=0 refused=1"
+    );
     let totals = server.stop();
     assert_eq!(totals.of("a", "datagrams"), 1);
     assert_eq!(totals.of("b", "datagrams"), 3);

@@ -207,6 +207,14 @@ fn by_reason(page: &mut Page, services: &[ServiceStatus]) {
             page.sample("oxinetd_refused_total", &labels, count);
         }
     }
+    let help = "Datagrams that were not answered by decision, by reason.";
+    page.family("oxinetd_datagrams_left_out", Type::Counter, help);
+    for it in services {
+        for (reason, count) in &it.counters.datagrams_left_out {
+            let labels = [("service", it.name.as_str()), ("reason", reason.as_str())];
+            page.sample("oxinetd_datagrams_left_out_total", &labels, *count);
+        }
+    }
     let help = "Connections whose program could not be started, by step.";
     page.family("oxinetd_failed", Type::Counter, help);
     for it in services {

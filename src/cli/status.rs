@@ -265,7 +265,13 @@ fn in_full(it: &ServiceStatus, now: u64) -> String {
         lines.push(("starts", text));
     }
     if counters.datagrams > 0 {
-        lines.push(("datagrams", counters.datagrams.to_string()));
+        let left_out = counters.datagrams_left_out.iter();
+        let left_out = left_out.map(|(reason, n)| format!("{n} {reason}"));
+        let text = match left_out.collect::<Vec<_>>() {
+            none if none.is_empty() => counters.datagrams.to_string(),
+            some => format!("{}, not answered: {}", counters.datagrams, some.join(", ")),
+        };
+        lines.push(("datagrams", text));
     }
     for missing in &it.not_bound {
         lines.push(("not bound", missing.address.clone()));

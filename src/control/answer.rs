@@ -97,6 +97,10 @@ pub struct Counters {
     pub failed_starts: u64,
     /// Of built-in services.
     pub datagrams: u64,
+    /// Those of them that were not answered by decision, by reason: `refused` (lists, bans, hours),
+    /// `rate`, `unsafe_source`.
+    #[serde(default)]
+    pub datagrams_left_out: BTreeMap<String, u64>,
 }
 
 /// What answers for a service.

@@ -32,6 +32,8 @@ pub struct Tally {
     pub failed_starts: u64,
     /// Datagrams that reached a built-in service.
     pub datagrams: u64,
+    /// Those of them that were not answered by decision, and why.
+    pub left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -80,7 +82,23 @@ impl Tally {
                 self.live += 1;
             }
             Event::Finished { .. } => self.live -= 1,
-            Event::Datagrams { received, .. } => self.datagrams += received,
+            Event::Datagrams {
+                received,
+                unsafe_source,
+                over_rate,
+                refused,
+                ..
+            } => {
+                self.datagrams += received;
+                let left_out = [
+                    ("refused", refused),
+                    ("rate", over_rate),
+                    ("unsafe_source", unsafe_source),
+                ];
+                for (reason, count) in left_out.into_iter().filter(|(_, count)| **count > 0) {
+                    *self.left_out.entry(reason).or_default() += count;
+                }
+            }
             _ => {}
         }
     }

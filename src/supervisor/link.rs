@@ -648,16 +648,22 @@ impl Supervisor {
                 over_rate,
                 refused,
             } => {
-                if let Some(entry) = self.services.get_mut(service) {
-                    let service = &entry.facts.name;
-                    entry.tally.observe(&Event::Datagrams {
-                        service,
-                        received,
-                        answered,
-                        unsafe_source,
-                        over_rate,
-                        refused,
-                    });
+                let Some(facts) = self.services.get(service).map(|it| Rc::clone(&it.facts)) else {
+                    return;
+                };
+                let event = Event::Datagrams {
+                    service: &facts.name,
+                    received,
+                    answered,
+                    unsafe_source,
+                    over_rate,
+                    refused,
+                };
+                if unsafe_source + over_rate + refused > 0 {
+                    // Once a second at most.
+                    self.observe_service(service, &event);
+                } else if let Some(entry) = self.services.get_mut(service) {
+                    entry.tally.observe(&event);
                 }
             }
         }

@@ -293,5 +293,10 @@ fn counters(tally: &Tally) -> Counters {
         starts: tally.starts,
         failed_starts: tally.failed_starts,
         datagrams: tally.datagrams,
+        datagrams_left_out: tally
+            .left_out
+            .iter()
+            .map(|(reason, count)| ((*reason).to_owned(), *count))
+            .collect(),
     }
 }
