@@ -14,6 +14,7 @@ mod connections;
 mod control;
 mod edit;
 mod edit_files;
+mod generated;
 mod hanging_exec;
 mod harness;
 mod judging;
