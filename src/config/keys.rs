@@ -216,7 +216,8 @@ pub const KEYS: &[Key] = &[
         "Where clients find the service: a port (on all IPv4 and IPv6 addresses of the host), its name from \
          /etc/services, \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"HOST:PORT\", or \"unix:/PATH\". TCP unless a prefix says \
          otherwise: tcp: tcp4: tcp6: udp: udp4: udp6: unix: unix-dgram: unix-seqpacket:. A Unix socket that \
-         begins with @ is an abstract one. Port 0 lets the kernel choose.",
+         begins with @ is an abstract one. Port 0 lets the kernel choose. \"systemd:NAME\" is a socket that \
+         systemd hands to the server at its start, from a unit with that name or FileDescriptorName=.",
     ),
     service(
         "command",

@@ -19,6 +19,7 @@ mod explain;
 mod file;
 mod foreign;
 mod guess;
+mod handed;
 mod hints;
 mod host;
 mod hours;
@@ -55,7 +56,7 @@ mod words;
 
 pub use command_line::{CommandLine, for_command_line};
 pub use draft::{Draft, Replacement, load_draft};
-pub use host::Host;
+pub use host::{HANDED, Host};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 pub use words::similar;
@@ -98,7 +99,8 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     let files = Files::read(path, open)?;
     let mut mistakes = files.mistakes;
     let mut warnings = files.warnings;
-    let services = merge(files.services, &mut mistakes);
+    let mut services = merge(files.services, &mut mistakes);
+    mistakes.extend(handed::put_in(&mut services, host));
     let mut resolver = Resolver::new(host, &files.main.defaults, directory(path));
     let is_whole = files.is_whole && mistakes.is_empty();
     if is_whole

@@ -88,6 +88,7 @@ fn a_service_that_says_little_gets_the_defaults() {
         directory: "/".into(),
         chroot: None,
         env: vec![],
+        handed: None,
         limits: vec![],
         no_new_privileges: true,
     };

@@ -15,6 +15,7 @@ mod changes;
 mod children;
 mod condition;
 mod control;
+mod handed;
 mod life;
 mod link;
 mod listeners;
@@ -48,6 +49,7 @@ use crate::table::{Server, ServiceId};
 use account::Accounts;
 use children::{Children, SessionFacts};
 use control::{Control, Since};
+use handed::Handovers;
 use life::Lives;
 use link::Link;
 use listeners::Listeners;
@@ -77,6 +79,7 @@ pub struct Supervisor {
     timers: Timers,
     services: Services,
     listeners: Listeners,
+    handovers: Handovers,
     admission: Admission<ServiceId>,
     /// Refused clients that have not gone yet.
     leaving: Leaving,

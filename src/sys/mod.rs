@@ -10,6 +10,7 @@ pub mod confine;
 pub mod datagram;
 pub mod destroyed;
 pub mod fd;
+pub mod handed;
 pub mod limits;
 pub mod names;
 pub mod options;
