@@ -11,6 +11,7 @@
 mod access;
 mod address;
 mod bindable;
+mod classic;
 mod command_line;
 mod document;
 mod draft;
@@ -24,6 +25,7 @@ mod host;
 mod hours;
 mod identity;
 mod include;
+pub mod inetd;
 pub mod keys;
 mod life;
 mod limits;
@@ -99,8 +101,9 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     let mut mistakes = files.mistakes;
     let mut warnings = files.warnings;
     let services = merge(files.services, &mut mistakes);
+    let classic = classic::read(&files.main, &services, &mut warnings, open);
     let mut resolver = Resolver::new(host, &files.main.defaults, directory(path));
-    let is_whole = files.is_whole && mistakes.is_empty();
+    let is_whole = files.is_whole && mistakes.is_empty() && classic.is_none();
     if is_whole
         && !services
             .iter()
@@ -108,7 +111,8 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     {
         mistakes.push(nothing_to_serve(services.is_empty()).at(&files.place));
     }
-    let table = resolve(&mut resolver, &files.main.server, &services);
+    let classic = classic.unwrap_or_default();
+    let table = resolve(&mut resolver, &files.main.server, &services, &classic);
     mistakes.append(&mut resolver.mistakes);
     warnings.append(&mut resolver.warnings);
     finish(table, mistakes, warnings)
@@ -234,7 +238,12 @@ fn nothing_to_serve(is_empty: bool) -> Mistake {
 }
 
 /// The table, as far as there is one: without the services that have mistakes.
-fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntry]) -> Table {
+fn resolve(
+    resolver: &mut Resolver,
+    server: &ServerEntry,
+    written: &[ServiceEntry],
+    classic: &[ServiceEntry],
+) -> Table {
     let mut services: Vec<Service> = Vec::new();
     let mut sockets: Vec<(&ServiceEntry, Vec<Endpoint>)> = Vec::new();
     for written in written.iter().filter(|written| !written.is_partial) {
@@ -248,6 +257,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
         services.extend(resolver.service(written, endpoints));
     }
     resolver.mistakes.extend(overlaps(&sockets));
+    classic::resolve(resolver, classic, &mut services, sockets);
     let needs_worker = services
         .iter()
         .any(|service| service.enabled && !matches!(service.action, Action::Exec(_)));
@@ -264,6 +274,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
             .unwrap_or(DEFAULT_MAX_WORKER_CONNECTIONS),
         worker: resolver.keep(worker).flatten(),
         control: server.control.clone(),
+        pid_file: server.pid_file.clone(),
         viewers: identity::viewers(),
     };
     let (identities, mut warnings) = resolver.identities.take();

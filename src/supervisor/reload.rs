@@ -75,9 +75,11 @@ impl Supervisor {
                 listeners: bound,
             });
             self.warn_of_unbound();
+            self.keep_pid_file(server.pid_file.as_deref());
             self.flush_log();
             self.options.tell_ready();
         } else {
+            self.keep_pid_file(server.pid_file.as_deref());
             self.observe(&Event::Reloaded {
                 added: changes.added.len(),
                 changed: changes.changed.len(),
