@@ -56,7 +56,7 @@ pub fn for_command_line(arguments: &CommandLine, host: &Host) -> Result<Loaded, 
     };
     let defaults = Entry::default();
     let mut resolver = Resolver::new(host, &defaults, Path::new(""));
-    let table = resolve(&mut resolver, &ServerEntry::default(), &[service]);
+    let table = resolve(&mut resolver, &ServerEntry::default(), &[service], &[]);
     mistakes.append(&mut resolver.mistakes);
     finish(table, mistakes, resolver.warnings)
 }

@@ -2,6 +2,7 @@
 //!
 //! What is checked so goes through the very code that will load it, and mistakes name the real file.
 
+use super::classic;
 use super::file::{self, Opened};
 use super::host::Host;
 use super::mistake::Mistakes;
@@ -33,7 +34,9 @@ pub fn load_draft(path: &Path, host: &Host, replacement: Option<Replacement>) ->
     let mut files = Vec::new();
     let result = load_with(path, host, &mut |path, order| {
         let opened = file::read(path, order, host)?;
-        files.push(path.to_owned());
+        if order != classic::RANK {
+            files.push(path.to_owned());
+        }
         Ok(match replacement {
             Some(new) if new.inode == opened.inode => with_text(opened, new.text),
             _ => opened,

@@ -43,11 +43,11 @@ pub enum Place {
 
 /// A value, and where it was written.
 #[derive(Debug, Clone)]
-pub(super) struct Located<T> {
+pub struct Located<T> {
     /// What.
-    pub(super) value: T,
+    pub value: T,
     /// Where.
-    pub(super) place: Place,
+    pub place: Place,
 }
 
 impl<T> Located<T> {

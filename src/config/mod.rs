@@ -11,6 +11,7 @@
 mod access;
 mod address;
 mod bindable;
+mod classic;
 mod command_line;
 mod document;
 mod draft;
@@ -25,6 +26,7 @@ mod host;
 mod hours;
 mod identity;
 mod include;
+pub mod inetd;
 pub mod keys;
 mod life;
 mod limits;
@@ -101,8 +103,9 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     let mut warnings = files.warnings;
     let mut services = merge(files.services, &mut mistakes);
     mistakes.extend(handed::put_in(&mut services, host));
+    let classic = classic::read(&files.main, &services, &mut warnings, open);
     let mut resolver = Resolver::new(host, &files.main.defaults, directory(path));
-    let is_whole = files.is_whole && mistakes.is_empty();
+    let is_whole = files.is_whole && mistakes.is_empty() && classic.is_none();
     if is_whole
         && !services
             .iter()
@@ -110,7 +113,8 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     {
         mistakes.push(nothing_to_serve(services.is_empty()).at(&files.place));
     }
-    let table = resolve(&mut resolver, &files.main.server, &services);
+    let classic = classic.unwrap_or_default();
+    let table = resolve(&mut resolver, &files.main.server, &services, &classic);
     mistakes.append(&mut resolver.mistakes);
     warnings.append(&mut resolver.warnings);
     finish(table, mistakes, warnings)
@@ -125,6 +129,8 @@ fn directory(path: &Path) -> &Path {
 struct Files {
     main: Document,
     place: Place,
+    /// What included files say of the server.
+    brought: ServerEntry,
     services: Vec<(Role, ServiceEntry)>,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
@@ -142,6 +148,7 @@ impl Files {
             .collect();
         let mut files = Files {
             place: Place::File(opened.source.clone()),
+            brought: ServerEntry::default(),
             services,
             mistakes: opened.mistakes,
             warnings: opened.warnings,
@@ -165,6 +172,15 @@ impl Files {
                 Err(mistake) => self.mistakes.push(mistake),
             }
         }
+        // The main file wins, and then the last one.
+        let ServerEntry {
+            inetd_conf,
+            pid_file,
+            ..
+        } = std::mem::take(&mut self.brought);
+        let server = &mut self.main.server;
+        server.inetd_conf = server.inetd_conf.take().or(inetd_conf);
+        server.pid_file = server.pid_file.take().or(pid_file);
     }
 
     /// Reads an included file, unless it was read before: patterns may overlap.
@@ -180,6 +196,13 @@ impl Files {
         self.mistakes.extend(document.mistakes);
         self.warnings.extend(opened.warnings);
         self.is_whole &= document.is_whole;
+        let ServerEntry {
+            inetd_conf,
+            pid_file,
+            ..
+        } = document.server;
+        self.brought.inetd_conf = inetd_conf.or(self.brought.inetd_conf.take());
+        self.brought.pid_file = pid_file.or(self.brought.pid_file.take());
         self.services.extend(
             document
                 .services
@@ -236,7 +259,12 @@ fn nothing_to_serve(is_empty: bool) -> Mistake {
 }
 
 /// The table, as far as there is one: without the services that have mistakes.
-fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntry]) -> Table {
+fn resolve(
+    resolver: &mut Resolver,
+    server: &ServerEntry,
+    written: &[ServiceEntry],
+    classic: &[ServiceEntry],
+) -> Table {
     let mut services: Vec<Service> = Vec::new();
     let mut sockets: Vec<(&ServiceEntry, Vec<Endpoint>)> = Vec::new();
     for written in written.iter().filter(|written| !written.is_partial) {
@@ -250,6 +278,7 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
         services.extend(resolver.service(written, endpoints));
     }
     resolver.mistakes.extend(overlaps(&sockets));
+    classic::resolve(resolver, classic, &mut services, sockets);
     let needs_worker = services
         .iter()
         .any(|service| service.enabled && !matches!(service.action, Action::Exec(_)));
@@ -266,7 +295,9 @@ fn resolve(resolver: &mut Resolver, server: &ServerEntry, written: &[ServiceEntr
             .unwrap_or(DEFAULT_MAX_WORKER_CONNECTIONS),
         worker: resolver.keep(worker).flatten(),
         control: server.control.clone(),
+        pid_file: server.pid_file.clone(),
         viewers: identity::viewers(),
+        is_inetd: server.inetd_conf.is_some(),
     };
     let (identities, mut warnings) = resolver.identities.take();
     resolver.warnings.append(&mut warnings);

@@ -10,6 +10,8 @@ use crate::table::{Control, LogAddress, LogFormat, LogSink};
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerEntry {
     pub(super) include: Option<Vec<Located<String>>>,
+    pub(super) inetd_conf: Option<Located<String>>,
+    pub(super) pid_file: Option<String>,
     pub(super) control: Option<Control>,
     pub(super) log: Option<LogSink>,
     pub(super) log_format: Option<LogFormat>,
@@ -32,6 +34,10 @@ pub(super) fn read_keys(s: &mut Section) -> ServerEntry {
                 .one_or_more()
                 .into_iter()
                 .map(|node| value::without_nul(&node.string()?)))
+        }),
+        inetd_conf: s.take("inetd_conf", |node| value::absolute_path(&node.string()?)),
+        pid_file: s.take("pid_file", |node| {
+            Ok(value::absolute_path(&node.string()?)?.value)
         }),
         control: s.take("control", |node| value::control(&node.string()?)),
         log: s.take("log", |node| value::log_sink(&node.string()?)),

@@ -31,7 +31,7 @@ pub(super) struct Spot<'s> {
 
 impl Source {
     /// `order` is the file's rank when mistakes are sorted.
-    pub(super) fn new(name: String, text: String, order: u32) -> Source {
+    pub fn new(name: String, text: String, order: u32) -> Source {
         Source {
             name,
             text,

@@ -20,6 +20,7 @@ mod life;
 mod link;
 mod listeners;
 mod loading;
+mod pid_file;
 mod reap;
 mod reload;
 mod services;
@@ -97,6 +98,7 @@ pub struct Supervisor {
     link: Link,
     control: Control,
     began: Since,
+    pid_file: Option<pid_file::PidFile>,
     phase: Phase,
     next_connection: u64,
 }

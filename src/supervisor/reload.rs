@@ -35,6 +35,7 @@ impl Supervisor {
             services,
         } = table;
         self.configure_log(&server);
+        self.keep_name(server.is_inetd);
         let place = match &server.control {
             None => Place::Standard,
             Some(Control::Off) => Place::Nowhere,
@@ -76,9 +77,11 @@ impl Supervisor {
             });
             self.warn_of_unbound();
             self.close_spare();
+            self.keep_pid_file(server.pid_file.as_deref());
             self.flush_log();
             self.options.tell_ready();
         } else {
+            self.keep_pid_file(server.pid_file.as_deref());
             self.observe(&Event::Reloaded {
                 added: changes.added.len(),
                 changed: changes.changed.len(),

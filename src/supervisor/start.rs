@@ -169,6 +169,7 @@ impl Supervisor {
             link: Default::default(),
             control: Default::default(),
             began: Since::now(),
+            pid_file: None,
             phase: Phase::Starting,
             next_connection: 0,
         };

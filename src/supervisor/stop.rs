@@ -174,6 +174,7 @@ impl Supervisor {
     /// The last words: what each service has done.
     pub(super) fn say_goodbye(&mut self) {
         self.close_control();
+        self.remove_pid_file();
         self.dismiss_worker();
         self.close_all_accounts();
         self.tell_dropped_lines();

@@ -60,8 +60,12 @@ pub struct Server {
     pub worker: Option<Identity>,
     /// Where commands reach the server; `None` where nothing is written.
     pub control: Option<Control>,
+    /// The absolute path of a file that holds our process id.
+    pub pid_file: Option<String>,
     /// Group id of those who may look through the control socket, where there is such a group.
     pub viewers: Option<u32>,
+    /// Whether we take the place of inetd: its table is served.
+    pub is_inetd: bool,
 }
 
 /// `[server] control`.

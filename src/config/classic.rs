@@ -1,0 +1,121 @@
+//! `[server] inetd_conf`: the services of a classic table beside those of `services.toml`, which win.
+//!
+//! Nothing about that table is a mistake: a package's script may write a line at any time, and must
+//! not stop the others. What is wrong is a warning, and what it is about is left out.
+
+use super::document::{Document, ServiceEntry};
+use super::file::Opened;
+use super::inetd::live;
+use super::mistake::{Mistake, Place};
+use super::resolve::Resolver;
+use super::{Open, overlaps};
+use crate::table::{Endpoint, Service};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Its rank when mistakes are sorted: after the table and what it includes.
+pub(super) const RANK: u32 = 1 << 29;
+
+/// The services of the classic table; `None` where none is asked for.
+pub(super) fn read(
+    main: &Document,
+    services: &[ServiceEntry],
+    warnings: &mut Vec<Mistake>,
+    open: &mut Open,
+) -> Option<Vec<ServiceEntry>> {
+    let path = main.server.inetd_conf.as_ref()?;
+    let opened = match open(Path::new(&path.value), RANK) {
+        Ok(opened) => opened,
+        Err(mistakes) => {
+            let named = mistakes.0.into_iter();
+            warnings.extend(named.map(|it| it.note("it is named at", &path.place).warning()));
+            return Some(Vec::new());
+        }
+    };
+    let Opened {
+        source,
+        mistakes,
+        warnings: about,
+        ..
+    } = opened;
+    warnings.extend(about);
+    // Whoever can write it would run programs as root. Bytes that are not UTF-8 matter in lines only.
+    let unsafe_file: Vec<Mistake> = mistakes
+        .into_iter()
+        .filter(|mistake| matches!(mistake.place(), Place::File(_)))
+        .collect();
+    if !unsafe_file.is_empty() {
+        let none =
+            |it: Mistake| it.note("none of its lines is served; it is named at", &path.place);
+        warnings.extend(unsafe_file.into_iter().map(|it| none(it).warning()));
+        return Some(Vec::new());
+    }
+    let taken: HashMap<String, Place> = services
+        .iter()
+        .map(|service| (service.name.clone(), service.place.clone()))
+        .collect();
+    let (services, found) = live::services(&source, &main.defaults, &taken);
+    warnings.extend(found);
+    Some(services)
+}
+
+/// Adds the services that can be served to those of the table.
+pub(super) fn resolve<'e>(
+    resolver: &mut Resolver,
+    classic: &'e [ServiceEntry],
+    services: &mut Vec<Service>,
+    mut sockets: Vec<(&'e ServiceEntry, Vec<Endpoint>)>,
+) {
+    let of_table = sockets.len();
+    let mut found = Vec::new();
+    for written in classic {
+        let before = resolver.mistakes.len();
+        let endpoints = resolver.endpoints(written);
+        let service = resolver.service(written, endpoints.clone());
+        demote(resolver, before, written);
+        if let (Some(service), Some(endpoints)) = (service, endpoints) {
+            sockets.push((written, endpoints));
+            found.push(service);
+        }
+    }
+    let in_the_way = in_the_way(resolver, of_table, &mut sockets);
+    found.retain(|service| !in_the_way.contains(&service.name));
+    services.append(&mut found);
+}
+
+/// What was found wrong with a line since then is a warning. What a key of `[defaults]` says stays
+/// a mistake.
+fn demote(resolver: &mut Resolver, before: usize, written: &ServiceEntry) {
+    let found = resolver.mistakes.split_off(before);
+    for mistake in found {
+        match mistake.place().file() == written.place.file() {
+            true => resolver.warnings.push(live::left_out(mistake)),
+            false => resolver.mistakes.push(mistake),
+        }
+    }
+}
+
+/// Names of the services that want sockets which an earlier one has.
+fn in_the_way(
+    resolver: &mut Resolver,
+    of_table: usize,
+    sockets: &mut Vec<(&ServiceEntry, Vec<Endpoint>)>,
+) -> Vec<String> {
+    if overlaps(sockets).is_empty() {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    let classic = sockets.split_off(of_table);
+    let known = overlaps(sockets).len();
+    for (written, endpoints) in classic {
+        sockets.push((written, endpoints));
+        let found = overlaps(sockets);
+        if found.len() > known {
+            sockets.pop();
+            names.push(written.name.clone());
+            let new = found.into_iter().skip(known);
+            resolver.warnings.extend(new.map(live::left_out));
+        }
+    }
+    names
+}
