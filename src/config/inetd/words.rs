@@ -29,7 +29,7 @@ impl Entry {
     }
 
     /// The same, with the mark that switches it off.
-    pub(super) fn from_mark(&self) -> Range<usize> {
+    pub(super) fn marked_range(&self) -> Range<usize> {
         self.start..self.range().end
     }
 }
