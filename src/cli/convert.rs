@@ -8,7 +8,8 @@ use crate::config::{Host, load_text};
 use crate::convert::{Fate, Files, Hosts, Input, Options, convert};
 use clap::Args;
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<String, String> {
-        let words = |error: std::io::Error| error.to_string();
+        let words = |error: io::Error| reason(&error);
         // Not a FIFO, which would keep us waiting, nor anything without end.
         let metadata = fs::metadata(path).map_err(words)?;
         if !metadata.is_file() {
@@ -75,7 +76,10 @@ impl Files for Disk {
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<PathBuf>, String> {
-        let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| reason(&error))?,
+        };
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.is_file())
@@ -91,7 +95,7 @@ impl Convert {
         match self.sources() {
             Ok((inputs, hosts)) => self.convert(&inputs, &hosts),
             Err(words) => {
-                let _ = writeln!(std::io::stderr(), "oxinetd convert: {words}");
+                let _ = writeln!(io::stderr(), "oxinetd convert: {words}");
                 USAGE.into()
             }
         }
@@ -105,13 +109,14 @@ impl Convert {
         };
         let converted = convert(inputs, &options);
         let errors = converted.report.count(Fate::Error);
-        let mut stderr = std::io::stderr().lock();
+        let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{}", converted.report);
-        for words in on_this_machine(&converted.table) {
+        let (table, remarks) = settle(&converted.table);
+        for words in remarks {
             let _ = writeln!(stderr, "\non this machine: {words}");
         }
         let status = if errors > 0 { DATA } else { 0 };
-        finish(&converted.table, status)
+        finish(&table, status)
     }
 
     fn sources(&self) -> Result<(Vec<Input>, Hosts), String> {
@@ -122,7 +127,7 @@ impl Convert {
                 true => {
                     // As its includedir would be read.
                     let path = fs::canonicalize(path)
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                        .map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
                     let text = format!("includedir {}\n", path.display());
                     let name = path.display().to_string();
                     inputs.push(Input { name, text });
@@ -145,11 +150,54 @@ fn input(path: &Path) -> Result<Input, String> {
     }
 }
 
-/// What check says here about the table: a user or a program may be missing that the machine which
-/// is to serve it has.
-fn on_this_machine(table: &str) -> Vec<String> {
-    match load_text("services.toml", table, &Host::of_this_process()) {
-        Ok(_) => Vec::new(),
-        Err(mistakes) => mistakes.0.iter().map(ToString::to_string).collect(),
+/// The system's words, without the number that the standard library adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase()
+}
+
+/// Makes the table load here, as far as services are concerned that are off: what is wrong with
+/// such a one (its user is not there, since its package is not) is no reason to offer nothing.
+/// Returns the table, and what check says about the others.
+fn settle(table: &str) -> (String, Vec<String>) {
+    let host = Host::of_this_process();
+    let check = |table: &str| load_text("services.toml", table, &host).err();
+    let Some(mistakes) = check(table) else {
+        return (table.to_owned(), Vec::new());
+    };
+    let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
+    let mut said = Vec::new();
+    for mistake in &mistakes.0 {
+        let at = mistake.place().line_and_column().map(|(line, _)| line - 1);
+        let Some(section) = at.map(|at| section(&lines, at)) else {
+            continue;
+        };
+        if lines[section.clone()]
+            .iter()
+            .any(|line| line == "enabled = false")
+        {
+            said.push(format!(
+                "a service that is off is written as a comment: {}",
+                mistake.message()
+            ));
+            for line in &mut lines[section] {
+                line.insert_str(0, "# ");
+            }
+        }
     }
+    let table = lines.join("\n") + "\n";
+    let left = check(&table).map(|mistakes| mistakes.0).unwrap_or_default();
+    said.extend(left.iter().map(ToString::to_string));
+    (table, said)
+}
+
+/// The lines of the section that this one is in.
+fn section(lines: &[String], at: usize) -> Range<usize> {
+    let is_header = |line: &String| line.starts_with('[');
+    let start = lines[..=at].iter().rposition(is_header).unwrap_or(at);
+    let length = lines[start..].iter().position(String::is_empty);
+    start..length.map_or(lines.len(), |length| start + length)
 }

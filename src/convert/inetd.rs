@@ -63,7 +63,7 @@ fn service(line: &Line, dialect: Dialect, hosts: &Hosts) -> Writer {
     let w = &mut writer;
     if !line.enabled {
         w.draft.is_off = true;
-        w.kept(&place, "#<off>#", "enabled = false");
+        w.kept(&place, "#", "a line that is switched off: enabled = false");
     }
     let listen: Vec<String> = line.listen.iter().map(|text| text.value.clone()).collect();
     w.kept(

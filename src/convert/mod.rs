@@ -115,6 +115,15 @@ fn finish(inputs: &[Input], mut output: Output) -> Converted {
         format!(" Made by oxinetd convert from {}", sources.join(" ")),
         " Read the report, then see what it would offer: oxinetd check FILE".to_owned(),
     ];
+    let has_programs = output
+        .blocks
+        .iter()
+        .any(|block| matches!(block, Block::Service(draft) if draft.has_program()));
+    if has_programs {
+        let words =
+            "no_new_privileges = false, as before: take it out where no program needs setuid bits";
+        output.note(sources[0], "setuid bits", Fate::Kept, words);
+    }
     let report = Report {
         notes: output.notes,
         services,

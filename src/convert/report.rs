@@ -79,7 +79,7 @@ impl fmt::Display for Report {
             [Fate::Kept, Fate::Changed, Fate::Dropped, Fate::Error].map(|fate| self.count(fate));
         writeln!(
             f,
-            "{} services, {} of them off: {kept} knobs kept, {changed} changed in meaning, {dropped} dropped, {errors} errors",
+            "services: {}, of which off: {}; knobs kept: {kept}, changed in meaning: {changed}, dropped: {dropped}, errors: {errors}",
             self.services, self.off
         )
     }

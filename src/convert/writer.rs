@@ -33,7 +33,16 @@ impl Output {
 
     /// Adds a service with its report.
     pub(super) fn finish(&mut self, writer: Writer) {
-        self.notes.extend(writer.notes);
+        let mut notes = writer.notes;
+        // In the order of the source, as far as they are from one file.
+        notes.sort_by_key(|note| {
+            let line = note
+                .place
+                .rsplit_once(':')
+                .and_then(|(_, line)| line.parse::<u32>().ok());
+            line.unwrap_or(0)
+        });
+        self.notes.extend(notes);
         self.blocks.push(Block::Service(writer.draft));
     }
 }

@@ -48,7 +48,7 @@ pub enum Item {
 pub struct Line {
     /// The line, from its first word to its last.
     pub place: Place,
-    /// Whether the service is on: `#<off>#` of update-inetd switches it off.
+    /// Whether the service is on: a `#` before it, or `#<off>#` of update-inetd, switches it off.
     pub enabled: bool,
     /// The service, without an address before it.
     pub name: String,

@@ -109,6 +109,11 @@ impl Reader<'_> {
         let wanted = files
             .into_iter()
             .filter(|file| !is_directory || syntax::is_included(file));
+        let wanted: Vec<PathBuf> = wanted.collect();
+        if wanted.is_empty() {
+            let words = format!("there is no file in {path} that xinetd would read");
+            return self.output.note(place, knob, Fate::Dropped, words);
+        }
         for file in wanted {
             match self.options.files.read(&file) {
                 Ok(text) => {

@@ -440,6 +440,7 @@ impl Service<'_> {
             "rlimit_as" | "rlimit_data" | "rlimit_stack" | "rlimit_cpu" | "rlimit_files" => {
                 self.limit(w, name, it)
             }
+            "v6only" if self.has("flags", "IPv4") => w.dropped(place, name, "it is about IPv6"),
             "v6only" if it.is_own => {
                 w.changed(place, name, "xinetd takes any value for yes: IPv6 only")
             }
