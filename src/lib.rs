@@ -52,5 +52,8 @@ pub mod worker;
 /// The loop, and what it owns.
 pub mod supervisor;
 
+/// Tables of other superservers to ours, with a report.
+pub mod convert;
+
 /// The commands.
 pub mod cli;

@@ -1,7 +1,7 @@
 //! The commands: one binary for administrator and daemon alike.
 //!
 //! Each command is a file beside this one, with its clap definition and its help. Exit statuses
-//! follow sysexits(3): 0 done, 64 used wrongly, 66 no such service, 71 the system refused, 74 standard output could not be
+//! follow sysexits(3): 0 done, 64 used wrongly, 65 not all could be converted, 66 no such service, 71 the system refused, 74 standard output could not be
 //! written, 75 try again, 77 not
 //! permitted, 78 a table with mistakes.
 
@@ -9,6 +9,7 @@ mod add;
 mod ban;
 mod check;
 mod client;
+mod convert;
 mod disable;
 mod edit;
 mod enable;
@@ -40,6 +41,8 @@ pub const DEFAULT_TABLE: &str = "/etc/oxinetd/services.toml";
 
 /// Exit status for a command that was used wrongly (EX_USAGE).
 const USAGE: u8 = 64;
+/// Exit status for sources that cannot be kept whole (EX_DATAERR).
+const DATA: u8 = 65;
 /// Exit status for a mistake of ours (EX_SOFTWARE).
 const SOFTWARE: u8 = 70;
 /// Exit status for what may work a moment later (EX_TEMPFAIL).
@@ -87,6 +90,7 @@ enum Command {
     Ban(ban::Ban),
     Unban(ban::Unban),
     Explain(explain::Explain),
+    Convert(convert::Convert),
 }
 
 /// The command line as data: what its manual page and completions are made from.
@@ -136,6 +140,7 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
             Command::Ban(command) => command.run(),
             Command::Unban(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Convert(command) => command.run(),
         },
         Err(error) => {
             let written = error.print();

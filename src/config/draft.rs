@@ -45,6 +45,19 @@ pub fn load_draft(path: &Path, host: &Host, replacement: Option<Replacement>) ->
     Draft { result, files }
 }
 
+/// Loads a table that is nowhere yet; `name` stands in its mistakes. It cannot include others.
+pub fn load_text(name: &str, text: &str, host: &Host) -> Result<Loaded, Mistakes> {
+    load_with(Path::new(name), host, &mut |path, order| {
+        let source = Source::new(path.display().to_string(), text.to_owned(), order);
+        Ok(Opened {
+            source: Arc::new(source),
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+            inode: (0, 0),
+        })
+    })
+}
+
 fn with_text(opened: Opened, text: &str) -> Opened {
     let old = &opened.source;
     let source = Source::new(old.name().to_owned(), text.to_owned(), old.order());

@@ -57,7 +57,7 @@ mod who_meant;
 mod words;
 
 pub use command_line::{CommandLine, for_command_line};
-pub use draft::{Draft, Replacement, load_draft};
+pub use draft::{Draft, Replacement, load_draft, load_text};
 pub use host::{HANDED, Host};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;

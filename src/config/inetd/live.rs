@@ -88,7 +88,7 @@ impl Names {
 /// What a line says, as an entry of services.toml.
 fn entry(line: &Line, defaults: &Entry) -> Result<Entry, Mistakes> {
     let mut entry = Entry {
-        listen: Some(all(line.listen.iter().map(|text| listen::address(text)))?),
+        listen: Some(all(line.listen.iter().map(listen::address))?),
         max_connections: line.max_connections,
         ..Entry::default()
     };

@@ -14,6 +14,7 @@ mod tests;
 mod words;
 
 pub use dialect::{Dialect, Guess};
+pub(crate) use live::Names;
 
 use super::mistake::{Located, Mistake, Place};
 use super::source::Source;
@@ -47,7 +48,7 @@ pub enum Item {
 pub struct Line {
     /// The line, from its first word to its last.
     pub place: Place,
-    /// Whether the service is on: `#<off>#` of update-inetd switches it off.
+    /// Whether the service is on: a `#` before it, or `#<off>#` of update-inetd, switches it off.
     pub enabled: bool,
     /// The service, without an address before it.
     pub name: String,
@@ -118,7 +119,7 @@ pub fn parse(source: &Arc<Source>, dialect: Option<Dialect>) -> Conf {
                 Ok(None) => Item::Other(entry.range()),
                 // Somebody's remark that looks like an entry is no mistake.
                 Err(_) if !entry.enabled => {
-                    Item::Comment(source.text()[entry.from_mark()].to_owned())
+                    Item::Comment(source.text()[entry.marked_range()].to_owned())
                 }
                 Err(found) => {
                     mistakes.extend(found);

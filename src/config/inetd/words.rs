@@ -29,7 +29,7 @@ impl Entry {
     }
 
     /// The same, with the mark that switches it off.
-    pub(super) fn from_mark(&self) -> Range<usize> {
+    pub(super) fn marked_range(&self) -> Range<usize> {
         self.start..self.range().end
     }
 }
@@ -64,11 +64,16 @@ pub(super) fn pieces(text: &str, dialect: Dialect) -> Vec<Piece> {
             split(line, range.start, dialect, entry);
             continue;
         }
-        let (enabled, body) = match line.strip_prefix(OFF) {
-            Some(rest) => (false, rest),
+        let (enabled, body) = match line.strip_prefix('#') {
             None => (true, line),
+            Some(_) => (
+                false,
+                line.strip_prefix(OFF)
+                    .unwrap_or_else(|| line.trim_start_matches('#')),
+            ),
         };
-        if is_blank || body.trim_start().is_empty() || (enabled && line.starts_with('#')) {
+        let is_entry = enabled || line.starts_with(OFF) || is_like_an_entry(body);
+        if is_blank || body.trim_start().is_empty() || !is_entry {
             pieces.push(Piece::Comment(range));
             continue;
         }
@@ -82,6 +87,31 @@ pub(super) fn pieces(text: &str, dialect: Dialect) -> Vec<Piece> {
         pieces.push(Piece::Entry(entry));
     }
     pieces
+}
+
+/// Whether a comment is a line that somebody has switched off.
+fn is_like_an_entry(text: &str) -> bool {
+    let words: Vec<&str> = text
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let [
+        _,
+        "stream" | "dgram" | "seqpacket",
+        protocol,
+        wait,
+        _,
+        program,
+        ..,
+    ] = words.as_slice()
+    else {
+        return false;
+    };
+    let is_protocol = ["tcp", "udp", "unix"]
+        .iter()
+        .any(|known| protocol.starts_with(known));
+    let is_wait = wait.starts_with("wait") || wait.starts_with("nowait");
+    is_protocol && is_wait && (program.starts_with('/') || *program == "internal")
 }
 
 /// Adds the words of a line that begins at `offset`.

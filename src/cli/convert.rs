@@ -1,0 +1,203 @@
+//! `oxinetd convert`: the tables of other superservers as a `services.toml`, and what became of each
+//! of their knobs.
+
+use super::output::finish;
+use super::{DATA, USAGE};
+use crate::config::inetd::Dialect;
+use crate::config::{Host, load_text};
+use crate::convert::{Fate, Files, Hosts, Input, Options, convert};
+use clap::Args;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// Convert the table of another superserver: services.toml to standard output, and a report.
+///
+/// Takes inetd.conf, xinetd.conf with what it includes (or a file of xinetd.d), command lines of
+/// tcpserver, tcpsvd and udpsvd (with the text of their tcprules), and systemd's .socket with its
+/// .service. Formats are recognised by what is in a file.
+///
+/// The report goes to standard error: a line for every knob that is kept, changed in meaning (how)
+/// or dropped (why). What cannot be kept is an error in it. A rule about who gets in is never lost:
+/// a service whose rule cannot be kept is written with enabled = false.
+///
+/// Exits with 0, or 65 when the report has an error: the table is written all the same.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  oxinetd convert /etc/inetd.conf > services.toml\n  \
+    oxinetd convert /etc/xinetd.conf --hosts-allow /etc/hosts.allow --hosts-deny /etc/hosts.deny > services.toml\n  \
+    oxinetd convert /etc/service/smtpd/run /etc/tcp.smtp > services.toml\n  \
+    oxinetd check services.toml"
+)]
+pub(super) struct Convert {
+    /// What to convert; a directory stands for the files that xinetd's includedir takes.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox.
+    #[arg(long, value_name = "NAME", value_parser = dialect)]
+    dialect: Option<Dialect>,
+    /// The hosts.allow that tcpd or xinetd asks: its rules become allow and deny.
+    #[arg(long, value_name = "FILE")]
+    hosts_allow: Option<PathBuf>,
+    /// The hosts.deny that tcpd or xinetd asks.
+    #[arg(long, value_name = "FILE")]
+    hosts_deny: Option<PathBuf>,
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    let found = Dialect::ALL.iter().find(|(known, _)| *known == name);
+    found.map(|(_, dialect)| *dialect).ok_or_else(|| {
+        let names: Vec<&str> = Dialect::ALL.iter().map(|(name, _)| *name).collect();
+        format!("the dialects are {}", names.join(", "))
+    })
+}
+
+/// The files of this machine.
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let words = |error: io::Error| reason(&error);
+        // Not a FIFO, which would keep us waiting, nor anything without end.
+        let metadata = fs::metadata(path).map_err(words)?;
+        if !metadata.is_file() {
+            return Err("not a file".to_owned());
+        }
+        if metadata.len() > LARGEST {
+            return Err("larger than 16 MiB".to_owned());
+        }
+        let bytes = fs::read(path).map_err(words)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<PathBuf>, String> {
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| reason(&error))?,
+        };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.is_file())
+            .collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+}
+
+impl Convert {
+    /// Converts, and says what became of everything.
+    pub(super) fn run(self) -> ExitCode {
+        match self.sources() {
+            Ok((inputs, hosts)) => self.convert(&inputs, &hosts),
+            Err(words) => {
+                let _ = writeln!(io::stderr(), "oxinetd convert: {words}");
+                USAGE.into()
+            }
+        }
+    }
+
+    fn convert(&self, inputs: &[Input], hosts: &Hosts) -> ExitCode {
+        let options = Options {
+            dialect: self.dialect,
+            hosts,
+            files: &Disk,
+        };
+        let converted = convert(inputs, &options);
+        let errors = converted.report.count(Fate::Error);
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{}", converted.report);
+        let (table, remarks) = settle(&converted.table);
+        for words in remarks {
+            let _ = writeln!(stderr, "\non this machine: {words}");
+        }
+        let status = if errors > 0 { DATA } else { 0 };
+        finish(&table, status)
+    }
+
+    fn sources(&self) -> Result<(Vec<Input>, Hosts), String> {
+        let mut inputs = Vec::new();
+        for path in &self.files {
+            match path.is_dir() {
+                false => inputs.push(input(path)?),
+                true => {
+                    // As its includedir would be read.
+                    let path = fs::canonicalize(path)
+                        .map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
+                    let text = format!("includedir {}\n", path.display());
+                    let name = path.display().to_string();
+                    inputs.push(Input { name, text });
+                }
+            }
+        }
+        let hosts = Hosts {
+            allow: self.hosts_allow.as_deref().map(input).transpose()?,
+            deny: self.hosts_deny.as_deref().map(input).transpose()?,
+        };
+        Ok((inputs, hosts))
+    }
+}
+
+fn input(path: &Path) -> Result<Input, String> {
+    let name = path.display().to_string();
+    match Disk.read(path) {
+        Ok(text) => Ok(Input { name, text }),
+        Err(reason) => Err(format!("cannot read {name}: {reason}")),
+    }
+}
+
+/// The system's words, without the number that the standard library adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase()
+}
+
+/// Makes the table load here, as far as services are concerned that are off: what is wrong with
+/// such a one (its user is not there, since its package is not) is no reason to offer nothing.
+/// Returns the table, and what check says about the others.
+fn settle(table: &str) -> (String, Vec<String>) {
+    let host = Host::of_this_process();
+    let check = |table: &str| load_text("services.toml", table, &host).err();
+    let Some(mistakes) = check(table) else {
+        return (table.to_owned(), Vec::new());
+    };
+    let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
+    let mut said = Vec::new();
+    for mistake in &mistakes.0 {
+        let at = mistake.place().line_and_column().map(|(line, _)| line - 1);
+        let Some(section) = at.map(|at| section(&lines, at)) else {
+            continue;
+        };
+        if lines[section.clone()]
+            .iter()
+            .any(|line| line == "enabled = false")
+        {
+            said.push(format!(
+                "a service that is off is written as a comment: {}",
+                mistake.message()
+            ));
+            for line in &mut lines[section] {
+                line.insert_str(0, "# ");
+            }
+        }
+    }
+    let table = lines.join("\n") + "\n";
+    let left = check(&table).map(|mistakes| mistakes.0).unwrap_or_default();
+    said.extend(left.iter().map(ToString::to_string));
+    (table, said)
+}
+
+/// The lines of the section that this one is in.
+fn section(lines: &[String], at: usize) -> Range<usize> {
+    let is_header = |line: &String| line.starts_with('[');
+    let start = lines[..=at].iter().rposition(is_header).unwrap_or(at);
+    let length = lines[start..].iter().position(String::is_empty);
+    start..length.map_or(lines.len(), |length| start + length)
+}

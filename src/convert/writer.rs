@@ -1,0 +1,166 @@
+//! What all formats write to: a service, and what is reported of its knobs.
+
+use super::draft::{Block, Draft, Value};
+use super::report::{Fate, Note};
+use super::sets::Set;
+
+/// Everything that comes of the sources.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) server: Vec<(&'static str, Value)>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) notes: Vec<Note>,
+}
+
+impl Output {
+    pub(super) fn comment(&mut self, line: &str) {
+        let line = line.trim_end();
+        self.blocks.push(Block::Comment(match line.is_empty() {
+            true => None,
+            false => Some(line.strip_prefix('#').unwrap_or(line).to_owned()),
+        }));
+    }
+
+    pub(super) fn note(&mut self, place: &str, knob: &str, fate: Fate, words: impl Into<String>) {
+        self.notes.push(Note {
+            place: place.to_owned(),
+            service: String::new(),
+            knob: knob.to_owned(),
+            fate,
+            words: words.into(),
+        });
+    }
+
+    /// Adds a service with its report.
+    pub(super) fn finish(&mut self, writer: Writer) {
+        let mut notes = writer.notes;
+        // In the order of the source, as far as they are from one file.
+        notes.sort_by_key(|note| {
+            let line = note
+                .place
+                .rsplit_once(':')
+                .and_then(|(_, line)| line.parse::<u32>().ok());
+            line.unwrap_or(0)
+        });
+        self.notes.extend(notes);
+        self.blocks.push(Block::Service(writer.draft));
+    }
+}
+
+/// A service, and what became of its knobs so far.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) draft: Draft,
+    notes: Vec<Note>,
+}
+
+impl Writer {
+    pub(super) fn new(name: &str, protocol: &str, place: &str) -> Writer {
+        Writer {
+            draft: Draft {
+                name: name.to_owned(),
+                protocol: protocol.to_owned(),
+                place: place.to_owned(),
+                ..Draft::default()
+            },
+            notes: Vec::new(),
+        }
+    }
+
+    /// What was reported, of a service that is not written.
+    pub(super) fn into_notes(self) -> Vec<Note> {
+        self.notes
+    }
+
+    /// Reports a knob.
+    pub(super) fn note(&mut self, place: &str, knob: &str, fate: Fate, words: impl Into<String>) {
+        self.notes.push(Note {
+            place: place.to_owned(),
+            service: self.draft.name.clone(),
+            knob: knob.to_owned(),
+            fate,
+            words: words.into(),
+        });
+    }
+
+    pub(super) fn kept(&mut self, place: &str, knob: &str, words: impl Into<String>) {
+        self.note(place, knob, Fate::Kept, words);
+    }
+
+    pub(super) fn changed(&mut self, place: &str, knob: &str, words: impl Into<String>) {
+        self.note(place, knob, Fate::Changed, words);
+    }
+
+    pub(super) fn dropped(&mut self, place: &str, knob: &str, words: impl Into<String>) {
+        self.note(place, knob, Fate::Dropped, words);
+    }
+
+    /// A rule that cannot be kept: the service is written, but not switched on.
+    pub(super) fn lost(&mut self, place: &str, knob: &str, words: &str) {
+        let full = format!("{words}; the service is written with enabled = false");
+        self.note(place, knob, Fate::Error, full);
+        self.draft.lost.push(format!("{knob}: {words}"));
+    }
+
+    /// Whether a program is given the listening socket, so that nobody else sees its clients.
+    pub(super) fn waits(&self) -> bool {
+        if let Some(Value::Flag(wait)) = self.draft.get("wait") {
+            return *wait;
+        }
+        let datagrams = |text: &String| text.starts_with("udp") || text.starts_with("unix-dgram");
+        self.draft.has_program()
+            && matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().any(datagrams))
+    }
+
+    /// Writes that only these get in.
+    pub(super) fn let_in(&mut self, place: &str, knob: &str, set: &Set) {
+        if set.complement().is_empty() {
+            return self.kept(
+                place,
+                knob,
+                "everybody gets in, as where nothing is written",
+            );
+        }
+        if set.is_empty() {
+            self.draft.is_off = true;
+            return self.kept(place, knob, "nobody gets in: written as enabled = false");
+        }
+        if self.waits() {
+            return self.let_in_to_program(place, knob, set);
+        }
+        let (allow, deny) = (set.prefixes(), set.complement().prefixes());
+        let (key, list) = match deny.len() < allow.len() {
+            true => ("deny", deny),
+            false => ("allow", allow),
+        };
+        let words = format!("{key} = {}", list.join(" "));
+        self.draft.set(key, Value::Texts(list));
+        self.kept(place, knob, words);
+    }
+
+    /// Only the family can be chosen for a program that takes its clients itself.
+    fn let_in_to_program(&mut self, place: &str, knob: &str, set: &Set) {
+        let Some(Value::Texts(listen)) = self
+            .draft
+            .get("listen")
+            .cloned()
+            .filter(|_| *set == Set::all_v4())
+        else {
+            let words = "the program is given the socket and takes its clients itself, so oxinetd cannot refuse any: \
+                         let a firewall or the program do it";
+            return self.lost(place, knob, words);
+        };
+        let v4 = |text: String| match text.split_once(':') {
+            Some(("tcp" | "udp", rest)) => format!("{}4:{rest}", &text[..3]),
+            None => format!("tcp4:{text}"),
+            Some(_) => text,
+        };
+        self.draft
+            .set("listen", Value::Texts(listen.into_iter().map(v4).collect()));
+        self.kept(
+            place,
+            knob,
+            "everybody over IPv4 gets in: only IPv4 is listened on",
+        );
+    }
+}
