@@ -25,6 +25,9 @@ _oxinetd() {
             oxinetd,check)
                 cmd="oxinetd__subcmd__check"
                 ;;
+            oxinetd,convert)
+                cmd="oxinetd__subcmd__convert"
+                ;;
             oxinetd,disable)
                 cmd="oxinetd__subcmd__disable"
                 ;;
@@ -86,7 +89,7 @@ _oxinetd() {
 
     case "${cmd}" in
         oxinetd)
-            opts="-h -V --help --version serve check wrap run status list add remove enable disable health events metrics reload pause resume drain kill ban unban explain"
+            opts="-h -V --help --version serve check wrap run status list add remove enable disable health events metrics reload pause resume drain kill ban unban explain convert"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -170,6 +173,32 @@ _oxinetd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oxinetd__subcmd__convert)
+            opts="-h --dialect --hosts-allow --hosts-deny --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dialect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hosts-allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hosts-deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

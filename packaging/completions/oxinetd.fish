@@ -47,6 +47,7 @@ complete -c oxinetd -n "__fish_oxinetd_needs_command" -f -a "kill" -d 'End live 
 complete -c oxinetd -n "__fish_oxinetd_needs_command" -f -a "ban" -d 'Refuse clients of an address or prefix for a while, at every service; without one, list who is banned'
 complete -c oxinetd -n "__fish_oxinetd_needs_command" -f -a "unban" -d 'Let clients in again that were banned'
 complete -c oxinetd -n "__fish_oxinetd_needs_command" -f -a "explain" -d 'Tell whether a client would be let in now, and which rule and limit decide'
+complete -c oxinetd -n "__fish_oxinetd_needs_command" -f -a "convert" -d 'Convert the table of another superserver: services.toml to standard output, and a report'
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand serve" -s c -l config -d 'The table' -r -F
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand serve" -l ready-fd -d 'Write a newline to this descriptor when all services listen' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand serve" -l drain-timeout -d 'On a signal to stop, give running programs so long (30s, 5m, 1h30m) to end by themselves before they are ended. Without it they are left alone' -r
@@ -147,3 +148,7 @@ complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -l from -d 'The
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -l control -d 'The server\'s control socket, if it is not the usual one (or OXINETD_CONTROL)' -r -F
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -l json -d 'Write the answer as one JSON object'
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l dialect -d 'Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox' -r
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-allow -d 'The hosts.allow that tcpd or xinetd asks: its rules become allow and deny' -r -F
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-deny -d 'The hosts.deny that tcpd or xinetd asks' -r -F
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
