@@ -16,8 +16,6 @@ mod shell;
 mod systemd;
 mod tcprules;
 mod tcpserver;
-#[cfg(test)]
-mod tests;
 mod writer;
 mod xinetd;
 

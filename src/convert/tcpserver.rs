@@ -469,7 +469,12 @@ impl CommandLine<'_> {
                 "-x",
                 "everybody gets in, as where nothing is written",
             ),
-            false => w.let_in(&rules.name, "-x", &read.allowed),
+            false => w.let_in(
+                &rules.name,
+                "-x",
+                &read.allowed,
+                &super::sets::Set::default(),
+            ),
         }
     }
 }

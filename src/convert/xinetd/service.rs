@@ -48,7 +48,7 @@ impl Service<'_> {
         for (name, setting) in self.settings.iter() {
             self.attribute(w, name, setting);
         }
-        if self.settings.get("instances").is_none() && !w.waits() {
+        if self.settings.get("instances").is_none() && !w.waits() && !w.is_without_connections() {
             w.changed(
                 &self.section.place,
                 "instances",
@@ -337,6 +337,9 @@ impl Service<'_> {
             "flags" => self.flags(w, it),
             "wait" if self.is_internal() => w.kept(place, name, "as the protocol demands"),
             "wait" => w.kept(place, name, format!("wait = {}", value == "yes")),
+            "instances" | "per_source" if w.is_without_connections() => {
+                w.dropped(place, name, "datagrams have no connections");
+            }
             "instances" if w.waits() => {
                 w.kept(place, name, "one program at a time, as always with wait")
             }
@@ -583,9 +586,9 @@ impl Service<'_> {
 
     /// `only_from`, `no_access`, and hosts.allow and hosts.deny.
     fn access(&self, w: &mut Writer) {
-        let (mut allowed, mut place, mut knobs) =
-            (Set::everybody(), self.section.place.clone(), Vec::new());
-        for (name, refuses) in [("only_from", false), ("no_access", true)] {
+        let (mut only, mut except) = (Set::everybody(), Set::default());
+        let (mut place, mut knobs) = (self.section.place.clone(), Vec::new());
+        for name in ["only_from", "no_access"] {
             let Some(it) = self.settings.get(name) else {
                 continue;
             };
@@ -600,16 +603,16 @@ impl Service<'_> {
                     w.changed(&it.place, name, "localhost is written as 127.0.0.1 and ::1");
                 }
             }
-            allowed = match refuses {
-                true => allowed.without(&set),
-                false => allowed.intersection(&set),
-            };
+            match name {
+                "only_from" => only = set,
+                _ => except = set,
+            }
             place.clone_from(&it.place);
             knobs.push(name.to_owned());
         }
-        self.ask_hosts(w, &mut allowed, &mut knobs);
+        self.ask_hosts(w, &mut only, &mut knobs);
         if !knobs.is_empty() {
-            w.let_in(&place, &knobs.join(" and "), &allowed);
+            w.let_in(&place, &knobs.join(" and "), &only, &except);
         }
     }
 
