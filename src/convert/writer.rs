@@ -95,11 +95,12 @@ impl Writer {
         self.note(place, knob, Fate::Dropped, words);
     }
 
-    /// A rule that cannot be kept: the service is written, but not switched on.
-    pub(super) fn lost(&mut self, place: &str, knob: &str, words: &str) {
+    /// What cannot be kept: the service is written, but not switched on.
+    pub(super) fn lost(&mut self, place: &str, knob: &str, words: impl Into<String>) {
+        let words = words.into();
+        self.draft.lost.push(format!("{knob}: {words}"));
         let full = format!("{words}; the service is written with enabled = false");
         self.note(place, knob, Fate::Error, full);
-        self.draft.lost.push(format!("{knob}: {words}"));
     }
 
     /// Whether a program is given the listening socket, so that nobody else sees its clients.
@@ -119,6 +120,11 @@ impl Writer {
             && matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().all(is_datagram))
     }
 
+    fn has_unix(&self) -> bool {
+        let is_unix = |text: &String| text.starts_with("unix");
+        matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().any(is_unix))
+    }
+
     /// Writes that those get in that are in `base` and not in `except`.
     pub(super) fn let_in(&mut self, place: &str, knob: &str, base: &Set, except: &Set) {
         let set = base.without(except);
@@ -136,7 +142,11 @@ impl Writer {
         if self.waits() {
             return self.let_in_to_program(place, knob, &set);
         }
-        for (key, list) in shortest(&set, base, except) {
+        for (key, mut list) in shortest(&set, base, except) {
+            if key == "allow" && self.has_unix() {
+                // They have no address, and rules of addresses were not about them.
+                list.push("unix".to_owned());
+            }
             self.kept(place, knob, format!("{key} = {}", list.join(" ")));
             self.draft.set(key, Value::Texts(list));
         }

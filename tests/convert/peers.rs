@@ -209,30 +209,34 @@ const OPENBSD_INETD: [&str; 3] = [
 /// Rules, and whether a client from 127.0.0.1, 127.0.0.2, 127.0.1.2 and 127.1.0.1 gets in.
 const RULES: [(&str, &str); 10] = [
     ("only_from = 127.0.0.1", "ynnn"),
-    ("only_from = 127.0.0.0", "yynn"),
+    ("only_from = 127.0.0.0", "yyyy"),
     ("only_from = 127.0.0.0/16", "yyyn"),
     ("only_from = 127.0.0.1/24", "yynn"),
     ("only_from = 127.0.{0,1}", "yyyn"),
     ("only_from = 127.0.1.{2,3}", "nnyn"),
     ("only_from = 0.0.0.0", "yyyy"),
-    ("no_access = 127.0.0.0", "nnyy"),
+    ("no_access = 127.0.0.0/24", "nnyy"),
     ("only_from = 127.0.0.0/8\n no_access = 127.0.0.2", "ynyy"),
     // Whoever is in both lists is refused, whichever says it more exactly.
     (
-        "only_from = 127.0.0.2 127.1.0.1\n no_access = 127.0.0.0",
+        "only_from = 127.0.0.2 127.1.0.1\n no_access = 127.0.0.0/24",
         "nnny",
     ),
 ];
 
+/// `y`, `n`, or `-` where nobody listens.
 fn who_gets_in(port: u16) -> String {
-    let gets_in = |source: &&str| {
-        let client = Client::connect_from(source, &format!("127.0.0.1:{port}"));
-        client.read_text() == "welcome\n"
+    let answer = |source: &&str| {
+        let client = Client::try_connect_from(source, &format!("127.0.0.1:{port}"));
+        match client.map(|client| client.read_text()).as_deref() {
+            Ok("welcome\n") => 'y',
+            Ok(_) => 'n',
+            Err(_) => '-',
+        }
     };
-    let sources = ["127.0.0.1", "127.0.0.2", "127.0.1.2", "127.1.0.1"];
-    sources
+    ["127.0.0.1", "127.0.0.2", "127.0.1.2", "127.1.0.1"]
         .iter()
-        .map(|source| if gets_in(source) { 'y' } else { 'n' })
+        .map(answer)
         .collect()
 }
 

@@ -279,7 +279,7 @@ impl Service<'_> {
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match user {
             None => {
-                w.note(&self.section.place, "user", Fate::Error, "none is written, and xinetd would not have offered the service; here it runs as nobody");
+                w.lost(&self.section.place, "user", "none is written, and xinetd would not have offered the service; here it runs as nobody");
             }
             Some(user) => {
                 w.draft.set("user", Value::name_or_id(user));
@@ -308,10 +308,9 @@ impl Service<'_> {
         let value = it.values.first().map_or("", String::as_str);
         let number = || value.parse::<i64>().ok();
         let wrong = |w: &mut Writer| {
-            w.note(
+            w.lost(
                 place,
                 name,
-                Fate::Error,
                 format!("{:?} is not understood", it.values.join(" ")),
             )
         };
@@ -423,10 +422,9 @@ impl Service<'_> {
             "log_type" => w.dropped(place, name, "the log is one for all services, [server] log"),
             "log_on_success" | "log_on_failure" if !it.is_own => {}
             "log_on_success" | "log_on_failure" => self.log_on(w, name, it),
-            "banner" | "banner_success" => w.note(
+            "banner" | "banner_success" => w.lost(
                 place,
                 name,
-                Fate::Error,
                 "a text before the program's own cannot be sent: let the program send it",
             ),
             "banner_fail" => w.changed(
@@ -566,12 +564,7 @@ impl Service<'_> {
             false => match number.filter(|number| *number >= 0) {
                 Some(number) => Value::Number(number),
                 None => {
-                    return w.note(
-                        &it.place,
-                        name,
-                        Fate::Error,
-                        format!("{value:?} is not understood"),
-                    );
+                    return w.lost(&it.place, name, format!("{value:?} is not understood"));
                 }
             },
         };
