@@ -119,7 +119,7 @@ impl Draft {
         }
         for reason in &self.lost {
             out += &comment(&format!(
-                " NOT ENABLED, since a rule would be lost: {reason}"
+                " NOT ENABLED, since this cannot be kept: {reason}"
             ));
         }
         let _ = writeln!(out, "[service.{}]", bare(&self.name));

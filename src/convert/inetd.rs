@@ -4,6 +4,7 @@ use super::Input;
 use super::draft::Value;
 use super::hosts::Hosts;
 use super::report::Fate;
+use super::sets::Set;
 use super::writer::{Output, Writer};
 use crate::config::inetd::{Act, Conf, Dialect, Item, Line, parse};
 use crate::config::{Place, Source};
@@ -166,6 +167,7 @@ fn program(w: &mut Writer, line: &Line, path: &str, argv: Vec<String>, place: &s
             place,
             &format!("hosts.allow and hosts.deny for {daemon}"),
             &set,
+            &Set::default(),
         );
     }
 }

@@ -16,8 +16,6 @@ mod shell;
 mod systemd;
 mod tcprules;
 mod tcpserver;
-#[cfg(test)]
-mod tests;
 mod writer;
 mod xinetd;
 
@@ -115,11 +113,13 @@ fn finish(inputs: &[Input], mut output: Output) -> Converted {
         format!(" Made by oxinetd convert from {}", sources.join(" ")),
         " Read the report, then see what it would offer: oxinetd check FILE".to_owned(),
     ];
-    let has_programs = output
+    let is_false =
+        |draft: &draft::Draft| draft.get("no_new_privileges") == Some(&draft::Value::Flag(false));
+    let has_setuid = output
         .blocks
         .iter()
-        .any(|block| matches!(block, Block::Service(draft) if draft.has_program()));
-    if has_programs {
+        .any(|block| matches!(block, Block::Service(draft) if is_false(draft)));
+    if has_setuid {
         let words =
             "no_new_privileges = false, as before: take it out where no program needs setuid bits";
         output.note(sources[0], "setuid bits", Fate::Kept, words);

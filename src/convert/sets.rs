@@ -91,12 +91,29 @@ impl Set {
 
     /// As prefixes, the fewest.
     pub(super) fn prefixes(&self) -> Vec<String> {
-        let v4 = self.v4.iter().flat_map(|range| split(*range, 32));
-        let v6 = self.v6.iter().flat_map(|range| split(*range, 128));
+        self.prefixes_not_within(&Set::default())
+    }
+
+    /// The same without those that another set has all of. With the intersection of both as
+    /// exceptions, and the most specific prefix deciding, they say what [`Set::without`] is.
+    pub(super) fn prefixes_not_within(&self, other: &Set) -> Vec<String> {
+        let v4 = blocks(&self.v4, &other.v4, 32);
+        let v6 = blocks(&self.v6, &other.v6, 128);
         let v4 = v4.map(|(first, bits)| shown(Ipv4Addr::from_bits(first as u32).into(), bits, 32));
         let v6 = v6.map(|(first, bits)| shown(Ipv6Addr::from_bits(first).into(), bits, 128));
         v4.chain(v6).collect()
     }
+}
+
+/// The blocks of ranges, without those that are within other ranges.
+fn blocks(ranges: &[Range], other: &[Range], most: u32) -> impl Iterator<Item = (u128, u32)> {
+    let all = ranges.iter().flat_map(move |range| split(*range, most));
+    all.filter(move |(first, bits)| {
+        let last = first | u128::MAX.checked_shr(128 - most + bits).unwrap_or(0);
+        !other
+            .iter()
+            .any(|range| range.0 <= *first && last <= range.1)
+    })
 }
 
 fn shown(address: IpAddr, bits: u32, most: u32) -> String {

@@ -226,7 +226,7 @@ impl CommandLine<'_> {
                     w.kept(&self.place, "env", "env");
                     w.draft.set("env", Value::Table(env));
                 }
-                other => w.note(&self.place, other, Fate::Error, "what this program does before the server starts is not known: the service may get more than it had"),
+                other => w.lost(&self.place, other, "what this program does before the server starts is not known: the service may get more than it had"),
             }
         }
     }
@@ -295,12 +295,7 @@ impl CommandLine<'_> {
                         format!("max_connections = {count}, and more wait"),
                     );
                 }
-                None => w.note(
-                    place,
-                    knob,
-                    Fate::Error,
-                    format!("{value:?} is not a number"),
-                ),
+                None => w.lost(place, knob, format!("{value:?} is not a number")),
             },
             ('C', false) => self.per_source(w, value),
             ('b', _) => match number().filter(|it| *it <= 65535) {
@@ -321,10 +316,9 @@ impl CommandLine<'_> {
             ('U', true) if w.draft.get("user").is_some() => {
                 w.kept(place, knob, "user, from envuidgid")
             }
-            ('U', true) => w.note(
+            ('U', true) => w.lost(
                 place,
                 knob,
-                Fate::Error,
                 "whose ids UID and GID hold is not known: write user",
             ),
             ('x', true) | ('x' | 'i', false) if self.is_busybox => {
@@ -337,10 +331,9 @@ impl CommandLine<'_> {
                 "instructions of ipsvd cannot be read here: write allow and deny",
             ),
             ('X', true) => w.dropped(place, knob, "rules are in the table, and cannot be missing"),
-            ('B', true) => w.note(
+            ('B', true) => w.lost(
                 place,
                 knob,
-                Fate::Error,
                 "a greeting before the program's own cannot be sent: let the program send it",
             ),
             ('D', true) => {
@@ -367,10 +360,9 @@ impl CommandLine<'_> {
                 "the kernel drops source-routed packets by default",
             ),
             ('t', false) => w.dropped(place, knob, "there are no instruction files"),
-            _ => w.note(
+            _ => w.lost(
                 place,
                 knob,
-                Fate::Error,
                 format!("{} has no such option that is known", self.server),
             ),
         }
@@ -383,12 +375,7 @@ impl CommandLine<'_> {
             None => (value, None),
         };
         let Some(count) = count.parse::<i64>().ok().filter(|it| *it > 0) else {
-            return w.note(
-                &self.place,
-                "-C",
-                Fate::Error,
-                format!("{value:?} is not a number"),
-            );
+            return w.lost(&self.place, "-C", format!("{value:?} is not a number"));
         };
         w.draft.set("max_per_source", Value::Number(count));
         w.kept(&self.place, "-C", format!("max_per_source = {count}"));
@@ -469,7 +456,12 @@ impl CommandLine<'_> {
                 "-x",
                 "everybody gets in, as where nothing is written",
             ),
-            false => w.let_in(&rules.name, "-x", &read.allowed),
+            false => w.let_in(
+                &rules.name,
+                "-x",
+                &read.allowed,
+                &super::sets::Set::default(),
+            ),
         }
     }
 }

@@ -95,11 +95,12 @@ impl Writer {
         self.note(place, knob, Fate::Dropped, words);
     }
 
-    /// A rule that cannot be kept: the service is written, but not switched on.
-    pub(super) fn lost(&mut self, place: &str, knob: &str, words: &str) {
+    /// What cannot be kept: the service is written, but not switched on.
+    pub(super) fn lost(&mut self, place: &str, knob: &str, words: impl Into<String>) {
+        let words = words.into();
+        self.draft.lost.push(format!("{knob}: {words}"));
         let full = format!("{words}; the service is written with enabled = false");
         self.note(place, knob, Fate::Error, full);
-        self.draft.lost.push(format!("{knob}: {words}"));
     }
 
     /// Whether a program is given the listening socket, so that nobody else sees its clients.
@@ -112,8 +113,21 @@ impl Writer {
             && matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().any(datagrams))
     }
 
-    /// Writes that only these get in.
-    pub(super) fn let_in(&mut self, place: &str, knob: &str, set: &Set) {
+    /// Whether it is built in and has datagrams only: there is nothing to count at a time.
+    pub(super) fn is_without_connections(&self) -> bool {
+        let is_datagram = |text: &String| text.starts_with("udp");
+        self.draft.get("builtin").is_some()
+            && matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().all(is_datagram))
+    }
+
+    fn has_unix(&self) -> bool {
+        let is_unix = |text: &String| text.starts_with("unix");
+        matches!(self.draft.get("listen"), Some(Value::Texts(texts)) if texts.iter().any(is_unix))
+    }
+
+    /// Writes that those get in that are in `base` and not in `except`.
+    pub(super) fn let_in(&mut self, place: &str, knob: &str, base: &Set, except: &Set) {
+        let set = base.without(except);
         if set.complement().is_empty() {
             return self.kept(
                 place,
@@ -126,16 +140,16 @@ impl Writer {
             return self.kept(place, knob, "nobody gets in: written as enabled = false");
         }
         if self.waits() {
-            return self.let_in_to_program(place, knob, set);
+            return self.let_in_to_program(place, knob, &set);
         }
-        let (allow, deny) = (set.prefixes(), set.complement().prefixes());
-        let (key, list) = match deny.len() < allow.len() {
-            true => ("deny", deny),
-            false => ("allow", allow),
-        };
-        let words = format!("{key} = {}", list.join(" "));
-        self.draft.set(key, Value::Texts(list));
-        self.kept(place, knob, words);
+        for (key, mut list) in shortest(&set, base, except) {
+            if key == "allow" && self.has_unix() {
+                // They have no address, and rules of addresses were not about them.
+                list.push("unix".to_owned());
+            }
+            self.kept(place, knob, format!("{key} = {}", list.join(" ")));
+            self.draft.set(key, Value::Texts(list));
+        }
     }
 
     /// Only the family can be chosen for a program that takes its clients itself.
@@ -163,4 +177,20 @@ impl Writer {
             "everybody over IPv4 gets in: only IPv4 is listened on",
         );
     }
+}
+
+/// The keys that let in a set, in the fewest words: those who are let in, those who are not, or a
+/// list with exceptions.
+fn shortest(set: &Set, base: &Set, except: &Set) -> Vec<(&'static str, Vec<String>)> {
+    let allow = vec![("allow", set.prefixes())];
+    let deny = vec![("deny", set.complement().prefixes())];
+    let both = vec![
+        ("allow", base.prefixes_not_within(except)),
+        ("deny", base.intersection(except).prefixes()),
+    ];
+    let length =
+        |keys: &Vec<(&str, Vec<String>)>| keys.iter().map(|(_, list)| list.len()).sum::<usize>();
+    let all = [allow, deny, both];
+    // Of lists that are as long the first: what is let in is plainest.
+    all.into_iter().min_by_key(length).unwrap_or_default()
 }

@@ -65,6 +65,9 @@ impl Dialect {
         {
             return because(Dialect::Debian, "update-inetd has left its marks in it");
         }
+        if text.lines().any(|line| line.starts_with("#@")) {
+            return because(Dialect::Freebsd, "it has IPsec policies (#@)");
+        }
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let words: Vec<&str> = line.split_whitespace().collect();
             if let Some((dialect, why)) = given_away(&words) {

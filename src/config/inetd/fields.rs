@@ -18,6 +18,7 @@ pub(super) struct Reader<'s> {
     source: &'s Arc<Source>,
     dialect: Dialect,
     default_host: Option<String>,
+    has_policy: bool,
     /// Of the line that is being read.
     mistakes: Vec<Mistake>,
     remarks: Vec<Remark>,
@@ -29,8 +30,17 @@ impl<'s> Reader<'s> {
             source,
             dialect,
             default_host: None,
+            has_policy: false,
             mistakes: Vec::new(),
             remarks: Vec::new(),
+        }
+    }
+
+    /// An IPsec policy for the lines below, `#@ POLICY` of the BSDs; an empty one takes it back.
+    pub(super) fn comment(&mut self, text: &str) {
+        let is_bsd = matches!(self.dialect, Dialect::Freebsd | Dialect::Netbsd);
+        if let Some(policy) = text.strip_prefix("#@").filter(|_| is_bsd) {
+            self.has_policy = !policy.trim().is_empty();
         }
     }
 
@@ -66,6 +76,14 @@ impl<'s> Reader<'s> {
 
     fn line(&mut self, entry: &Entry, words: &[Word]) -> Option<Line> {
         self.check_words(words);
+        if self.has_policy {
+            let help = "protect the port with the system's own policies, and take the line #@ out";
+            self.wrong(
+                &entry.range(),
+                "the IPsec policy above (#@) is not kept",
+                help,
+            );
+        }
         let [service, socket, protocol, wait, user, program, argv @ ..] = words else {
             self.too_short(entry, words);
             return None;
@@ -318,14 +336,14 @@ impl<'s> Reader<'s> {
     fn unix(&mut self, service: &Word, is_datagram: bool, place: Place) -> Vec<Located<String>> {
         // FreeBSD's `:user:group:mode:/path`.
         let path = match service.text.find(":/") {
-            Some(at) if service.text.starts_with(':') => {
-                let words =
-                    "owner and mode of the socket cannot be set: restrict its directory".into();
-                self.remark(&service.span, "owner of the socket", words, true);
-                &service.text[at + 1..]
-            }
+            Some(at) if service.text.starts_with(':') => &service.text[at + 1..],
             _ => service.text.as_str(),
         };
+        if self.dialect == Dialect::Freebsd || path.len() < service.text.len() {
+            let help = "in services.toml write who may connect: allow = \"uid:0\"";
+            let message = "who may connect is decided by the socket's owner and mode (0200), which are not kept";
+            self.wrong(&service.span, message, help);
+        }
         if !path.starts_with('/') {
             let help = "write the absolute path of the socket as the service";
             self.wrong(&service.span, "a unix socket has a path", help);

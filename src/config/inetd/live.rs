@@ -42,6 +42,10 @@ pub(in crate::config) fn services(
             warnings.push(mistake.help("take one of them out").warning());
             continue;
         }
+        for remark in line.remarks.iter().filter(|remark| remark.is_dropped) {
+            let mistake = Mistake::new(&remark.words).at(&remark.place);
+            warnings.push(mistake.warning());
+        }
         let name = names.unique(&line.name, &line.protocol, |name| taken.contains_key(name));
         match entry(&line, defaults) {
             Ok(entry) => services.push(ServiceEntry {

@@ -113,7 +113,11 @@ pub fn parse(source: &Arc<Source>, dialect: Option<Dialect>) -> Conf {
     let (mut items, mut mistakes) = (Vec::new(), Vec::new());
     for piece in words::pieces(source.text(), guess.dialect) {
         items.push(match piece {
-            words::Piece::Comment(range) => Item::Comment(source.text()[range].to_owned()),
+            words::Piece::Comment(range) => {
+                let text = &source.text()[range];
+                reader.comment(text);
+                Item::Comment(text.to_owned())
+            }
             words::Piece::Entry(entry) => match reader.read(&entry) {
                 Ok(Some(line)) => Item::Service(Box::new(line)),
                 Ok(None) => Item::Other(entry.range()),

@@ -111,11 +111,6 @@ fn a_line_says_where_how_as_whom_and_what() {
             r#"x.sock unix:/run/x.sock nowait a /b ["c"]"#,
         ),
         (
-            Freebsd,
-            ":u:g:0600:/run/x stream unix nowait a /b c",
-            r#"x unix:/run/x nowait a /b ["c"]"#,
-        ),
-        (
             Gnu,
             "79 stream tcp nowait a /b 'c d' \"e'f\"",
             r#"79 tcp4:79 nowait a /b ["c d", "e'f"]"#,
@@ -197,6 +192,26 @@ talk dgram udp nowait a /b c
     ];
     assert_eq!(messages(text), expected);
     assert_eq!(lines(&conf_as(text, None)).len(), 1);
+}
+
+/// What would let in more than before is not served.
+#[test]
+fn what_protects_a_line_is_not_left_out() {
+    let freebsd = |text: &str| {
+        let conf = conf_as(text, Some(Dialect::Freebsd));
+        let all = conf.mistakes.iter().map(|it| it.message().to_owned());
+        (all.collect::<Vec<_>>(), lines(&conf).len())
+    };
+    let owner =
+        "who may connect is decided by the socket's owner and mode (0200), which are not kept";
+    assert_eq!(
+        freebsd(":u:g:0600:/run/x stream unix nowait a /b c"),
+        (vec![owner.into()], 0)
+    );
+    let policy = "the IPsec policy above (#@) is not kept";
+    let text =
+        "#@ in ipsec ah/require\n7 stream tcp nowait a /b c\n#@\n8 stream tcp nowait a /b c\n";
+    assert_eq!(freebsd(text), (vec![policy.into()], 1));
 }
 
 #[test]

@@ -25,7 +25,12 @@ pub(super) fn write(w: &mut Writer, units: [&Unit; 2]) {
         allowed = allowed.intersection(&allow.union(&deny.complement()));
     }
     if let Some(place) = written {
-        w.let_in(&place, "IPAddressAllow and IPAddressDeny", &allowed);
+        w.let_in(
+            &place,
+            "IPAddressAllow and IPAddressDeny",
+            &allowed,
+            &Set::default(),
+        );
         w.changed(
             &place,
             "IPAddressAllow and IPAddressDeny",

@@ -10,12 +10,7 @@ pub(super) fn write(w: &mut Writer, service: &Unit, accept: bool) {
     let last = |key: &str| service.last("Service", key).map(|it| it.value.as_str());
     match service.last("Service", "ExecStart") {
         Some(it) => command(w, it),
-        None => w.note(
-            &w.draft.place.clone(),
-            "ExecStart",
-            Fate::Error,
-            "there is no program",
-        ),
+        None => w.lost(&w.draft.place.clone(), "ExecStart", "there is no program"),
     }
     let is_stdio = last("StandardInput") == Some("socket");
     if !is_stdio {
@@ -24,7 +19,8 @@ pub(super) fn write(w: &mut Writer, service: &Unit, accept: bool) {
     if !accept {
         w.draft.set("wait", Value::Flag(true));
     }
-    if last("User").is_none() {
+    let is_dynamic = last("DynamicUser").is_some_and(is_yes);
+    if last("User").is_none() && !is_dynamic {
         w.draft.set("user", Value::text("root"));
         w.kept(
             &w.draft.place.clone(),
@@ -73,10 +69,9 @@ fn command(w: &mut Writer, it: &Assignment) {
         None => (text, false),
     };
     let Some(mut words) = unit::words(text).filter(|words| !words.is_empty()) else {
-        return w.note(
+        return w.lost(
             &it.place,
             "ExecStart",
-            Fate::Error,
             "a quote is not closed, or nothing is there",
         );
     };
@@ -91,7 +86,7 @@ fn command(w: &mut Writer, it: &Assignment) {
         let words = format!(
             "systemd puts something else in the place of {word}: write it out, or read the variables of the connection"
         );
-        w.note(&it.place, "ExecStart", Fate::Error, words);
+        w.lost(&it.place, "ExecStart", words);
     }
     let mut words: Vec<String> = words
         .iter()
@@ -133,16 +128,14 @@ fn directive(w: &mut Writer, it: &Assignment) {
             w.draft.set(name, Value::name_or_id(value));
             w.kept(place, key, format!("{name} = {value}"));
         }
-        "DynamicUser" if is_yes(value) => w.note(
+        "DynamicUser" if is_yes(value) => w.lost(
             place,
             key,
-            Fate::Error,
             "users are not made for a run: write a user of its own",
         ),
-        "SupplementaryGroups" => w.note(
+        "SupplementaryGroups" => w.lost(
             place,
             key,
-            Fate::Error,
             format!("write supplementary_groups with the user's own groups and {value}"),
         ),
         "WorkingDirectory" | "RootDirectory" if value.starts_with('/') => {
@@ -159,7 +152,7 @@ fn directive(w: &mut Writer, it: &Assignment) {
                 w.draft.set("umask", Value::text(format!("{mode:03o}")));
                 w.kept(place, key, format!("umask = {mode:03o}"));
             }
-            None => w.note(place, key, Fate::Error, "not a mode"),
+            None => w.lost(place, key, "not a mode"),
         },
         "Nice" => match value
             .parse::<i64>()
@@ -170,7 +163,7 @@ fn directive(w: &mut Writer, it: &Assignment) {
                 w.draft.set("nice", Value::Number(nice));
                 w.kept(place, key, format!("nice = {nice}"));
             }
-            None => w.note(place, key, Fate::Error, "not a number from -20 to 19"),
+            None => w.lost(place, key, "not a number from -20 to 19"),
         },
         "PassEnvironment" => {
             let names = value.split_whitespace().map(str::to_owned).collect();
@@ -187,18 +180,12 @@ fn directive(w: &mut Writer, it: &Assignment) {
                 "a program is left alone until its connection ends",
             );
         }
-        "EnvironmentFile" => w.note(
-            place,
-            key,
-            Fate::Error,
-            format!("write the variables of {value} as env"),
-        ),
+        "EnvironmentFile" => w.lost(place, key, format!("write the variables of {value} as env")),
         "ExecStartPre" | "ExecStartPost" | "ExecStopPost" | "ExecStop" | "ExecReload"
         | "ExecCondition" => {
-            w.note(
+            w.lost(
                 place,
                 key,
-                Fate::Error,
                 "only the program itself is run: let it do this, or a script that runs both",
             );
         }
@@ -242,7 +229,7 @@ fn seconds(w: &mut Writer, it: &Assignment) {
     let plain = it.value.trim_end_matches('s');
     match plain.parse::<u32>() {
         Ok(0) | Err(_) if it.value != "infinity" => {
-            w.note(&it.place, &it.key, Fate::Error, "write it as max_lifetime")
+            w.lost(&it.place, &it.key, "write it as max_lifetime")
         }
         Ok(seconds) => {
             w.draft
@@ -299,6 +286,6 @@ fn limit(w: &mut Writer, it: &Assignment) {
                 format!("limits.{name} = {first}, soft and hard"),
             );
         }
-        None => w.note(&it.place, &it.key, Fate::Error, "write it as limits"),
+        None => w.lost(&it.place, &it.key, "write it as limits"),
     }
 }

@@ -41,12 +41,7 @@ fn listen(w: &mut Writer, socket: &Unit) {
                     w.kept(&it.place, key, format!("listen = {text}"));
                     listen.push(text);
                 }
-                None => w.note(
-                    &it.place,
-                    key,
-                    Fate::Error,
-                    format!("{} is not offered", it.value),
-                ),
+                None => w.lost(&it.place, key, format!("{} is not offered", it.value)),
             }
         }
     }
@@ -93,12 +88,7 @@ fn directive(w: &mut Writer, it: &Assignment, accept: bool) {
         "IPAddressAllow" | "IPAddressDeny" => {}
         "ListenFIFO" | "ListenSpecial" | "ListenNetlink" | "ListenMessageQueue"
         | "ListenUSBFunction" => {
-            w.note(
-                place,
-                key,
-                Fate::Error,
-                "there is no connection to hand over",
-            );
+            w.lost(place, key, "there is no connection to hand over");
         }
         "Accept" => w.kept(
             place,
@@ -124,12 +114,7 @@ fn directive(w: &mut Writer, it: &Assignment, accept: bool) {
                     format!("max_connections = {count}, when_full = refuse"),
                 );
             }
-            None => w.note(
-                place,
-                key,
-                Fate::Error,
-                "not a number that max_connections takes",
-            ),
+            None => w.lost(place, key, "not a number that max_connections takes"),
         },
         "MaxConnectionsPerSource" if accept => match number() {
             Some(count) => {

@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
         .write();
         for (place, words) in wrong {
-            writer.note(&place, "attribute", Fate::Error, words);
+            writer.lost(&place, "attribute", words);
         }
         // What stands inside a block stands above it.
         let mut above: Vec<String> = section

@@ -48,7 +48,7 @@ impl Service<'_> {
         for (name, setting) in self.settings.iter() {
             self.attribute(w, name, setting);
         }
-        if self.settings.get("instances").is_none() && !w.waits() {
+        if self.settings.get("instances").is_none() && !w.waits() && !w.is_without_connections() {
             w.changed(
                 &self.section.place,
                 "instances",
@@ -279,7 +279,7 @@ impl Service<'_> {
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match user {
             None => {
-                w.note(&self.section.place, "user", Fate::Error, "none is written, and xinetd would not have offered the service; here it runs as nobody");
+                w.lost(&self.section.place, "user", "none is written, and xinetd would not have offered the service; here it runs as nobody");
             }
             Some(user) => {
                 w.draft.set("user", Value::name_or_id(user));
@@ -308,10 +308,9 @@ impl Service<'_> {
         let value = it.values.first().map_or("", String::as_str);
         let number = || value.parse::<i64>().ok();
         let wrong = |w: &mut Writer| {
-            w.note(
+            w.lost(
                 place,
                 name,
-                Fate::Error,
                 format!("{:?} is not understood", it.values.join(" ")),
             )
         };
@@ -337,6 +336,9 @@ impl Service<'_> {
             "flags" => self.flags(w, it),
             "wait" if self.is_internal() => w.kept(place, name, "as the protocol demands"),
             "wait" => w.kept(place, name, format!("wait = {}", value == "yes")),
+            "instances" | "per_source" if w.is_without_connections() => {
+                w.dropped(place, name, "datagrams have no connections");
+            }
             "instances" if w.waits() => {
                 w.kept(place, name, "one program at a time, as always with wait")
             }
@@ -420,10 +422,9 @@ impl Service<'_> {
             "log_type" => w.dropped(place, name, "the log is one for all services, [server] log"),
             "log_on_success" | "log_on_failure" if !it.is_own => {}
             "log_on_success" | "log_on_failure" => self.log_on(w, name, it),
-            "banner" | "banner_success" => w.note(
+            "banner" | "banner_success" => w.lost(
                 place,
                 name,
-                Fate::Error,
                 "a text before the program's own cannot be sent: let the program send it",
             ),
             "banner_fail" => w.changed(
@@ -563,12 +564,7 @@ impl Service<'_> {
             false => match number.filter(|number| *number >= 0) {
                 Some(number) => Value::Number(number),
                 None => {
-                    return w.note(
-                        &it.place,
-                        name,
-                        Fate::Error,
-                        format!("{value:?} is not understood"),
-                    );
+                    return w.lost(&it.place, name, format!("{value:?} is not understood"));
                 }
             },
         };
@@ -583,9 +579,9 @@ impl Service<'_> {
 
     /// `only_from`, `no_access`, and hosts.allow and hosts.deny.
     fn access(&self, w: &mut Writer) {
-        let (mut allowed, mut place, mut knobs) =
-            (Set::everybody(), self.section.place.clone(), Vec::new());
-        for (name, refuses) in [("only_from", false), ("no_access", true)] {
+        let (mut only, mut except) = (Set::everybody(), Set::default());
+        let (mut place, mut knobs) = (self.section.place.clone(), Vec::new());
+        for name in ["only_from", "no_access"] {
             let Some(it) = self.settings.get(name) else {
                 continue;
             };
@@ -600,16 +596,16 @@ impl Service<'_> {
                     w.changed(&it.place, name, "localhost is written as 127.0.0.1 and ::1");
                 }
             }
-            allowed = match refuses {
-                true => allowed.without(&set),
-                false => allowed.intersection(&set),
-            };
+            match name {
+                "only_from" => only = set,
+                _ => except = set,
+            }
             place.clone_from(&it.place);
             knobs.push(name.to_owned());
         }
-        self.ask_hosts(w, &mut allowed, &mut knobs);
+        self.ask_hosts(w, &mut only, &mut knobs);
         if !knobs.is_empty() {
-            w.let_in(&place, &knobs.join(" and "), &allowed);
+            w.let_in(&place, &knobs.join(" and "), &only, &except);
         }
     }
 

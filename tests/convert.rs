@@ -1,0 +1,257 @@
+//! Tables of other superservers become ours: the texts and reports beside `convert/*`, the rule that
+//! nobody gets in who did not before, and (in `convert/peers`) the same world in the peers themselves.
+
+mod peers;
+mod rules;
+
+use crate::harness::*;
+use oxinetd::config::{Host, load_text};
+use oxinetd::convert::{Converted, Fate, Files, Hosts, Input, Options, convert};
+use oxinetd::table::Table;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// No file at all.
+struct Nothing;
+
+impl Files for Nothing {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Err("no such file or directory".into())
+    }
+
+    fn list(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+}
+
+fn input(name: &str, text: &str) -> Input {
+    Input {
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+/// Converts texts, with hosts.allow and hosts.deny where they are given.
+fn converted(inputs: &[Input], allow: Option<&str>, deny: Option<&str>) -> Converted {
+    let hosts = Hosts {
+        allow: allow.map(|text| input("hosts.allow", text)),
+        deny: deny.map(|text| input("hosts.deny", text)),
+    };
+    convert(
+        inputs,
+        &Options {
+            dialect: None,
+            hosts: &hosts,
+            files: &Nothing,
+        },
+    )
+}
+
+/// The table as root would load it.
+#[track_caller]
+fn loaded(text: &str) -> Table {
+    let host = Host {
+        privileged: true,
+        uid: 0,
+        gid: 0,
+        groups: vec![],
+        lowest_port: 0,
+        env: BTreeMap::new(),
+    };
+    match load_text("converted.toml", text, &host) {
+        Ok(loaded) => loaded.table,
+        Err(mistakes) => panic!("{}\n{text}", mistakes.0[0]),
+    }
+}
+
+/// The sources, by the stem of their names: `NAME.EXTENSION`, several with one stem together.
+fn sources() -> BTreeMap<String, Vec<Input>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/convert");
+    let mut sources: BTreeMap<String, Vec<Input>> = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir()
+            || name.ends_with(".toml")
+            || name.ends_with(".report")
+            || name.ends_with(".rs")
+        {
+            continue;
+        }
+        let stem = name.split(['.', '@']).next().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        sources.entry(stem).or_default().push(input(&name, &text));
+    }
+    for inputs in sources.values_mut() {
+        inputs.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    sources
+}
+
+#[test]
+fn each_table_and_report_is_as_written() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut differences = Vec::new();
+    let sources = sources();
+    for (stem, all) in &sources {
+        let is_hosts = |input: &&Input| {
+            input.name.ends_with(".hosts-allow") || input.name.ends_with(".hosts-deny")
+        };
+        let hosts = |end: &str| {
+            all.iter()
+                .find(|input| input.name.ends_with(end))
+                .map(|input| input.text.as_str())
+        };
+        let inputs: Vec<Input> = all
+            .iter()
+            .filter(|input| !is_hosts(input))
+            .cloned()
+            .collect();
+        let made = converted(&inputs, hosts(".hosts-allow"), hosts(".hosts-deny"));
+        // It may be that nothing in it is on.
+        loaded(&format!(
+            "{}\n[service.on]\nlisten = 1\nbuiltin = \"echo\"\n",
+            made.table
+        ));
+        for (end, text) in [("toml", made.table), ("report", made.report.to_string())] {
+            let path = format!("{}/tests/convert/{stem}.{end}", env!("CARGO_MANIFEST_DIR"));
+            if update {
+                fs::write(&path, &text).unwrap();
+            } else if fs::read_to_string(&path).unwrap_or_default() != text {
+                differences.push(format!("{stem}.{end} is not what is written now:\n{text}"));
+            }
+        }
+    }
+    assert!(sources.len() >= 7, "only {:?}", sources.keys());
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn the_command_writes_the_table_and_reports_what_it_cannot_keep() {
+    let directory = Directory::new();
+    let good = directory.file(
+        "inetd.conf",
+        "7 stream tcp nowait root internal\n9 stream tcp nowait root /bin/cat cat\n",
+    );
+    let said = run(Command::new(OXINETD).args(["convert", &good]));
+    assert_eq!(said.code, Some(65), "{}", said.stderr);
+    assert!(
+        said.stdout
+            .contains("[service.9]\nlisten = 9\ncommand = [\"/bin/cat\"]\n"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stderr
+            .contains("ERROR: line: oxinetd has no built-in service \"7\""),
+        "{}",
+        said.stderr
+    );
+    let said = run(Command::new(OXINETD).args(["convert", "--dialect", "vms", &good]));
+    assert_eq!(said.code, Some(64));
+    assert!(
+        said.stderr
+            .contains("the dialects are debian, openbsd, netbsd, freebsd, gnu, busybox"),
+        "{}",
+        said.stderr
+    );
+    let said = run(Command::new(OXINETD).args(["convert", "/none"]));
+    assert_eq!(said.code, Some(64));
+    assert!(
+        said.stderr
+            .contains("cannot read /none: no such file or directory"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn a_folder_of_xinetd_is_read_as_includedir_reads_it() {
+    let directory = Directory::new();
+    let block = |port: u16| {
+        format!(
+            "service s{port}\n{{\n type = UNLISTED\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n port = {port}\n}}\n"
+        )
+    };
+    let conf = format!(
+        "defaults\n{{\n only_from = 192.0.2.0\n}}\nincludedir {}\n",
+        directory.join("xinetd.d")
+    );
+    fs::create_dir(directory.join("xinetd.d")).unwrap();
+    directory.file("xinetd.d/b", block(8002));
+    directory.file("xinetd.d/a", block(8001));
+    directory.file("xinetd.d/c.dpkg-old", block(8003));
+    let conf = directory.file("xinetd.conf", conf);
+    let said = run(Command::new(OXINETD).args(["convert", &conf]));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let table = loaded(&said.stdout);
+    let names: Vec<&str> = table
+        .services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert_eq!(names, ["s8001", "s8002"]);
+    assert!(
+        said.stdout
+            .contains("[defaults]\nallow = \"192.0.2.0/24\"\nno_new_privileges = false\n"),
+        "{}",
+        said.stdout
+    );
+}
+
+/// What cannot be kept of a rule switches its service off, and is an error.
+#[test]
+fn no_rule_is_lost() {
+    let block = |attribute: &str| {
+        format!(
+            "service s\n{{\n type = UNLISTED\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n port = 7\n {attribute}\n}}\n"
+        )
+    };
+    let lost = [
+        block("only_from = .example.org"),
+        block("no_access = bad.example.org"),
+        block("no_access = 192.0.2.0 some-net"),
+        block("flags = IDONLY"),
+        block("access_times = 22:00-6:00"),
+        block("only_from -= 192.0.2.1"),
+        block("only_from = 192.0.2.{1,x}"),
+        block("only_from = 192.0.2.1").replace("wait = no", "wait = yes"),
+    ];
+    for text in &lost {
+        let made = converted(&[input("xinetd.conf", text)], None, None);
+        assert!(made.report.count(Fate::Error) > 0, "{text}{}", made.report);
+        assert!(made.table.contains("\nenabled = false\n"), "{}", made.table);
+    }
+    let conf = [input(
+        "inetd.conf",
+        "7 stream tcp nowait root /usr/sbin/tcpd /bin/cat\n",
+    )];
+    // tcpd goes on reading what allow and deny cannot say.
+    let made = converted(&conf, Some("ALL: .example.org"), Some("ALL: ALL"));
+    assert!(
+        made.table
+            .contains("command = [\"/usr/sbin/tcpd\"]\nargv0 = \"/bin/cat\"\n"),
+        "{}",
+        made.table
+    );
+    let run = "exec tcpserver -x /etc/tcp.smtp.cdb 0 25 /bin/cat\n";
+    for (rules, errors) in [
+        (None, 1),
+        (Some("=.example.org:allow\n:deny\n"), 1),
+        (Some("192.0.2.:allow,A=\"b\"\n:deny\n"), 1),
+        (Some("192.0.2.:allow\n:deny\n"), 0),
+    ] {
+        let mut inputs = vec![input("run", run)];
+        inputs.extend(rules.map(|text| input("tcp.smtp", text)));
+        let made = converted(&inputs, None, None);
+        assert_eq!(made.report.count(Fate::Error), errors, "{}", made.report);
+        assert_eq!(
+            made.table.contains("\nenabled = false\n"),
+            errors > 0,
+            "{}",
+            made.table
+        );
+    }
+}
