@@ -59,6 +59,7 @@ fn loaded(text: &str) -> Table {
         groups: vec![],
         lowest_port: 0,
         env: BTreeMap::new(),
+        handed: None,
     };
     match load_text("converted.toml", text, &host) {
         Ok(loaded) => loaded.table,

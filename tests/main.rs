@@ -16,6 +16,7 @@ mod convert;
 mod edit;
 mod edit_files;
 mod generated;
+mod handed;
 mod hanging_exec;
 mod harness;
 mod inetd_conf;
