@@ -31,9 +31,15 @@ pub(super) fn recognise(source: &Arc<Source>) -> Option<Mistake> {
         _ => return None,
     };
     let start = first.as_ptr() as usize - text.as_ptr() as usize;
+    let help = match format {
+        "JSON" => {
+            "a service is written like this:\n[service.finger]\nlisten = 79\ncommand = [\"/usr/sbin/in.fingerd\"]"
+        }
+        _ => "make one of it: oxinetd convert FILE > services.toml",
+    };
     Some(
         Mistake::new(format!("this is {format}, not a table of oxinetd"))
             .at(&Place::Text(source.clone(), start..start + first.len()))
-            .help("a service is written like this:\n[service.finger]\nlisten = 79\ncommand = [\"/usr/sbin/in.fingerd\"]"),
+            .help(help),
     )
 }

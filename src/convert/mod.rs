@@ -98,16 +98,7 @@ pub fn convert(inputs: &[Input], options: &Options) -> Converted {
 }
 
 fn finish(inputs: &[Input], mut output: Output) -> Converted {
-    let mut names = Names::default();
-    let (mut services, mut off) = (0, 0);
-    for block in &mut output.blocks {
-        let Block::Service(draft) = block else {
-            continue;
-        };
-        draft.name = names.unique(&draft.name, &draft.protocol, |_| false);
-        services += 1;
-        off += usize::from(draft.is_off || !draft.lost.is_empty());
-    }
+    let (services, off) = name(&mut output.blocks);
     let sources: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     let head = [
         format!(" Made by oxinetd convert from {}", sources.join(" ")),
@@ -133,6 +124,26 @@ fn finish(inputs: &[Input], mut output: Output) -> Converted {
         table: draft::render(&head, &output.server, &output.blocks),
         report,
     }
+}
+
+/// Gives every service a name of its own; those that are on first, so that they keep theirs. Returns
+/// how many there are, and how many of them are off.
+fn name(blocks: &mut [Block]) -> (usize, usize) {
+    let mut names = Names::default();
+    let mut counts = [0, 0];
+    for off in [false, true] {
+        for block in blocks.iter_mut() {
+            let Block::Service(draft) = block else {
+                continue;
+            };
+            let is_off = draft.is_off || !draft.lost.is_empty();
+            if is_off == off {
+                draft.name = names.unique(&draft.name, &draft.protocol, |_| false);
+                counts[usize::from(off)] += 1;
+            }
+        }
+    }
+    (counts[0] + counts[1], counts[1])
 }
 
 impl Format {

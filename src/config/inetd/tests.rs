@@ -11,10 +11,12 @@ fn conf_as(text: &str, dialect: Option<Dialect>) -> Conf {
 }
 
 fn lines(conf: &Conf) -> Vec<&Line> {
-    let line = |item| match item {
-        &Item::Service(ref line) => Some(&**line),
-        _ => None,
-    };
+    fn line(item: &Item) -> Option<&Line> {
+        match item {
+            Item::Service(line) => Some(line),
+            _ => None,
+        }
+    }
     conf.items.iter().filter_map(line).collect()
 }
 

@@ -17,7 +17,7 @@ pub(super) fn write(w: &mut Writer, units: [&Unit; 2]) {
                 for word in it.value.split_whitespace() {
                     match one(word) {
                         Some(set) => *list = list.union(&set),
-                        None => w.lost(&it.place, key, &format!("{word:?} is no address")),
+                        None => w.lost(&it.place, key, format!("{word:?} is no address")),
                     }
                 }
             }

@@ -203,7 +203,6 @@ impl Reader<'_> {
         let wrong = settings.extend(section, false);
         let id = settings.one("id").unwrap_or(&section.name).to_owned();
         let is_double = self.ids.contains(&id);
-        self.ids.push(id.clone());
         let mut writer = service::Service {
             section,
             settings: &settings,
@@ -212,6 +211,10 @@ impl Reader<'_> {
             is_double,
         }
         .write();
+        // xinetd forgets a service that is off, and its id with it.
+        if !writer.draft.is_off {
+            self.ids.push(id.clone());
+        }
         for (place, words) in wrong {
             writer.lost(&place, "attribute", words);
         }
