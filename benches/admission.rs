@@ -201,7 +201,10 @@ impl Server {
         let table = directory.join(format!("{name}.toml"));
         let text = format!("[service.a]\nlisten = \"127.0.0.1:0\"\n{body}\n");
         std::fs::write(&table, text).expect("the table");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_oxinetd"))
+        // In a session of its own, as service managers start it: the scheduler shares the processors
+        // among sessions first, and the flood is not to have the server's part.
+        let mut child = Command::new("setsid")
+            .arg(env!("CARGO_BIN_EXE_oxinetd"))
             .args(["serve", "--control", "none", "--config"])
             .arg(&table)
             .stderr(Stdio::piped())

@@ -159,14 +159,27 @@ pub enum Event<'a> {
     Exhausted { what: &'static str, errno: Errno },
     /// Accepting goes on.
     Recovered { after: Duration },
-    /// A `wait` program left its socket unfit; it is made anew.
+    /// A `wait` program left its socket unfit; it is put right.
     SocketDamaged {
         service: &'a str,
         address: &'a str,
         reason: &'static str,
+        /// Whether that took a new one.
+        is_new: bool,
     },
     /// A `wait` program ended and consumed nothing; it rests so long.
     BackingOff { service: &'a str, pause: Duration },
+    /// The datagram that waits first was not taken by one run after another of a `wait` program: it is
+    /// dropped. Then the program rests.
+    DatagramDropped {
+        service: &'a str,
+        address: &'a str,
+        /// Who sent it.
+        peer: Option<Peer>,
+        pause: Duration,
+    },
+    /// A `wait` program has ended, and a process that it started keeps its socket.
+    WentToBackground { service: &'a str, pid: i32 },
     /// The worker runs.
     WorkerStarted { pid: i32 },
     /// The worker has ended, and is started again after so long.
@@ -192,6 +205,8 @@ pub enum Event<'a> {
     Remark { text: &'a str },
     /// Something in the table, or in how we were started, that is not quite right.
     Warning { text: &'a str },
+    /// How something is done here, where there are several ways.
+    Note { text: &'a str },
     /// Somebody has acted through the control socket.
     Control {
         uid: u32,
@@ -250,6 +265,8 @@ impl Event<'_> {
             Event::Recovered { .. } => "recovered",
             Event::SocketDamaged { .. } => "socket-damaged",
             Event::BackingOff { .. } => "backing-off",
+            Event::DatagramDropped { .. } => "datagram-dropped",
+            Event::WentToBackground { .. } => "went-to-background",
             Event::WorkerStarted { .. } => "worker-started",
             Event::WorkerDied { .. } => "worker-died",
             Event::WorkerNotStarted { .. } => "worker-not-started",
@@ -257,6 +274,7 @@ impl Event<'_> {
             Event::ReloadRefused { .. } => "reload-refused",
             Event::Mistake { .. } => "mistake",
             Event::Remark { .. } | Event::Warning { .. } => "warning",
+            Event::Note { .. } => "note",
             Event::Control { .. } => "control",
             Event::Resumed { .. } => "resumed",
             Event::CallersRefused { .. } => "callers-refused",
@@ -280,6 +298,8 @@ impl Event<'_> {
                 Severity::Warning
             }
             Event::WorkerDied { .. }
+            | Event::DatagramDropped { .. }
+            | Event::WentToBackground { .. }
             | Event::Warning { .. }
             | Event::Remark { .. }
             | Event::CallersRefused { .. }
@@ -300,7 +320,7 @@ impl Event<'_> {
             Event::WorkerStarted { .. } | Event::Reloaded { .. } | Event::Stopping { .. } => {
                 Severity::Notice
             }
-            Event::Control { .. } | Event::Resumed { .. } => Severity::Notice,
+            Event::Note { .. } | Event::Control { .. } | Event::Resumed { .. } => Severity::Notice,
             Event::Totals { .. } | Event::Stopped => Severity::Notice,
         }
     }
@@ -365,15 +385,37 @@ impl Event<'_> {
                 service,
                 address,
                 reason,
+                is_new,
             } => {
-                format!(
-                    "the program of {service} spoilt its socket ({address}): {reason}; made anew"
-                )
+                let cure = if *is_new { "made anew" } else { "put right" };
+                format!("the program of {service} spoilt its socket ({address}): {reason}; {cure}")
             }
             Event::BackingOff { service, pause } => {
                 format!(
                     "the program of {service} ended without taking what waits; next start in {:.1}s",
                     pause.as_secs_f64()
+                )
+            }
+            Event::DatagramDropped {
+                service,
+                address,
+                pause,
+                ..
+            } => {
+                let rest = match pause.is_zero() {
+                    true => String::new(),
+                    false => format!("; next start in {:.1}s", pause.as_secs_f64()),
+                };
+                format!(
+                    "the program of {service} ended again and again without taking the datagram \
+                     that waited first ({address}); dropped it{rest}"
+                )
+            }
+            Event::WentToBackground { service, pid } => {
+                format!(
+                    "the program of {service} went to the background and kept its socket (pid {pid}); \
+                     what comes is left to that first; a program with wait = true should stay in the \
+                     foreground"
                 )
             }
             Event::WorkerDied { pid, status, pause } => {
@@ -390,7 +432,9 @@ impl Event<'_> {
                 let plural = if *mistakes == 1 { "" } else { "s" };
                 format!("reload refused: {mistakes} mistake{plural}; the table in force stays")
             }
-            Event::Mistake { text } | Event::Remark { text } => (*text).to_owned(),
+            Event::Mistake { text } | Event::Remark { text } | Event::Note { text } => {
+                (*text).to_owned()
+            }
             Event::Warning { text } => format!("warning: {text}"),
             _ => return None,
         })
@@ -419,6 +463,18 @@ impl Event<'_> {
                 if all =>
             {
                 show("service", Value::Text(service));
+            }
+            Event::DatagramDropped { service, peer, .. } => {
+                if all {
+                    show("service", Value::Text(service));
+                }
+                if let Some(peer) = peer {
+                    show("peer", Value::Peer(*peer));
+                }
+            }
+            Event::WentToBackground { service, pid } if all => {
+                show("service", Value::Text(service));
+                show("pid", Value::Number(*pid as u64));
             }
             Event::Ready {
                 services,

@@ -232,9 +232,17 @@ fn a_full_server_refuses_where_services_refuse() {
         .start();
     let client = server.connect("a");
     check_served(&client);
+    assert_eq!(server.status().of("b")["state"], "full");
+    let control = server.directory().join("control");
+    let health = run(&mut oxinetd(&["health", "--control", &control]));
+    assert_eq!(
+        health.stdout,
+        "degraded: the server is full: 1 of [server] max_connections = 1\n"
+    );
     check_refused(&server, "b", server.connect("b"), "no", "server_full");
     check_leave(client);
     server.wait_ends("a", 1);
+    assert_eq!(server.status().of("b")["state"], "listening");
     check_served(&server.connect("b"));
     server.settle();
     server.stop();

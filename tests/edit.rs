@@ -348,17 +348,19 @@ fn mistakes_that_were_there_before_are_no_obstacle() {
     let broken =
         "\n[service.broken]\nlisten = 7005\n\n[service.odd]\nlisten = 7006\nbuiltin = \"odd\"\n";
     let tables = Tables::with(&(TABLE.to_owned() + broken));
-    let ran = tables.run(&["disable", "hello"]).ok();
+    let ran = tables.run(&["disable", "hello"]);
+    assert_eq!(ran.code, Some(78), "what was written is not in force");
     assert_eq!(ran.stdout, "disabled service hello: t.toml:8\n");
-    let remark = "the table has 2 mistakes that it had before, and will not be loaded until that is corrected: \
-                  see oxinetd check\n";
+    let remark = "the table has 2 mistakes that it had before: no server loads it until that is corrected \
+                  (see oxinetd check)\n";
     assert_eq!(ran.stderr, remark);
     tables.refuses(
         &["add", "x", "--listen", "7009", "--builtin", "odd"],
         78,
         "oxinetd add: nothing was written: the table would have 1 mistake more than it has already",
     );
-    let ran = tables.run(&["remove", "broken"]).ok();
+    let ran = tables.run(&["remove", "broken"]);
+    assert_eq!(ran.code, Some(78));
     assert!(
         ran.stderr.starts_with("the table has 1 mistake that"),
         "{}",

@@ -83,6 +83,31 @@ fn a_ban_outlives_the_worker() {
 }
 
 #[test]
+fn a_worker_that_does_not_answer_does_not_keep_a_ban_waiting() {
+    let server = both("");
+    let worker = server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    let worker = worker.number("pid") as u32;
+    signal(worker, nix::sys::signal::Signal::SIGSTOP);
+    let ran = command(&server, &["ban", OTHER]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            Some(75),
+            "oxinetd: banned 127.0.0.9 for 1h for programs, but not yet for what the worker serves: \
+             it has not answered within 5 s\n"
+        )
+    );
+    signal(worker, nix::sys::signal::Signal::SIGCONT);
+    until("the worker obeys too", || {
+        other(&server, "worker").read_text() == "no"
+    });
+    server.settle();
+    server.stop();
+}
+
+#[test]
 fn a_ban_ends_by_itself() {
     let server = both("");
     command(&server, &["ban", OTHER, "--for", "1s"]).ok();

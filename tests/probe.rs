@@ -249,9 +249,26 @@ fn act(what: &str, client: i32) {
             // SAFETY: takes nothing, touches nothing.
             unsafe { libc::pause() };
         },
+        "background" => serve_in_background(),
         "abort" => std::process::abort(),
         "shutdown" | "connect" | "filter" | "nonblock" => spoil(what),
         _ => write_all(2, format!("probe: --then {what}?\n").as_bytes()),
+    }
+}
+
+/// Leaves the listener on 0 to a child that takes all clients, as daemons do, and ends.
+fn serve_in_background() {
+    // SAFETY: there is one thread; the parent ends, and the child goes on with what is its own.
+    unsafe {
+        if libc::fork() != 0 {
+            libc::_exit(0);
+        }
+        libc::setsid();
+    }
+    loop {
+        let client = answer_connection(0, b"background\n");
+        // SAFETY: ours, and not used again.
+        unsafe { libc::close(client) };
     }
 }
 

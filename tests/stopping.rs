@@ -240,6 +240,30 @@ fn as_pid_1_it_ends_what_would_end_with_it_in_good_order() {
     server.stop();
 }
 
+#[test]
+fn as_pid_1_it_ends_daemons_of_limited_sessions_and_reaps_them() {
+    if without_root("makes a pid namespace") {
+        return;
+    }
+    // The daemon has a session of its own, does not heed TERM, and is ours when its parents are gone.
+    let text =
+        "(setsid sh -c 'trap : TERM; echo daemon; while :; do sleep 0.05; done' &); sleep 66";
+    let body = format!(
+        "command = [\"/bin/sh\", \"-c\", \"{text}\"]\nmax_lifetime = \"1s\"\ngrace = \"1s\""
+    );
+    for builder in [server(), without_control_groups(server())] {
+        let (server, inside) = as_init(builder.service("a", &body));
+        let client = server.connect("a");
+        client.expect("daemon\n");
+        assert_eq!(server.wait_end("a").field("reason"), Some("max-lifetime"));
+        client.read_all();
+        until("nothing is left of them", || children(inside).is_empty());
+        signal(inside, Signal::SIGTERM);
+        server.log().wait_for(|line| line.event() == "stopped");
+        server.stop();
+    }
+}
+
 // At the start.
 
 #[test]

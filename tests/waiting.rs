@@ -175,14 +175,8 @@ fn check_backoff(server: &Server) {
     assert!(starts <= 5, "{starts} starts");
 }
 
-/// Whether a Unix datagram was taken cannot be told, unless by the program's exit.
 fn taking_nothing(listen: &str) -> Server {
-    let program = if listen.contains("unix-dgram") {
-        "false"
-    } else {
-        "true"
-    };
-    let body = format!("listen = {listen}\ncommand = [\"/bin/{program}\"]\nwait = true");
+    let body = format!("listen = {listen}\ncommand = [\"/bin/true\"]\nwait = true");
     server()
         .service("a", &body)
         .service("other", r#"builtin = "echo""#)
@@ -214,14 +208,66 @@ fn a_unix_program_that_accepts_nobody_backs_off() {
     }
 }
 
+/// What `status` says went wrong last.
+fn last_failure(server: &Server, service: &str) -> String {
+    let status = server.status();
+    let text = &status.of(service)["last_failure"]["text"];
+    text.as_str().unwrap_or_default().to_owned()
+}
+
 #[test]
-fn a_program_that_receives_no_datagram_backs_off() {
+fn a_datagram_that_no_run_takes_is_dropped_and_the_next_client_is_served() {
+    let script = "if [ -e {dir}/works ]; then exec {probe} --only umask --to sender; fi; exit 1";
+    let body =
+        format!("listen = \"udp:127.0.0.1:0\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]");
+    let server = server().service("a", &body).start();
+    let poison = server.udp("a");
+    let since = Instant::now();
+    poison.send("poison");
+    let dropped = server.log().wait_for(|line| line.0.contains("dropped it"));
+    assert!(since.elapsed() > Duration::from_millis(700));
+    let address = server.address("a", "");
+    let words = format!(
+        "the program of a ended again and again without taking the datagram that waited first \
+         ({address}); dropped it"
+    );
+    assert!(dropped.0.starts_with(&words), "{dropped}");
+    let peer = format!("127.0.0.1:{}", poison.port());
+    assert_eq!(dropped.field("peer"), Some(peer.as_str()));
+    assert_eq!(last_failure(&server, "a"), words);
+    server.directory().file("works", "");
+    let since = Instant::now();
+    server.udp("a").send("?").expect(ANSWER);
+    assert!(since.elapsed() < Duration::from_secs(1));
+    server.wait_ends("a", 5);
+    assert_eq!(server.stop().of("a", "starts"), 5);
+}
+
+#[test]
+fn datagrams_that_no_run_takes_are_dropped_at_the_pace_of_the_pauses() {
     for listen in ["\"udp:127.0.0.1:0\"", "\"unix-dgram:{dir}/d\""] {
         let server = taking_nothing(listen);
-        server.udp("a").send("?");
-        check_backoff(&server);
+        check_drops(&server);
         server.stop();
     }
+}
+
+#[track_caller]
+fn check_drops(server: &Server) {
+    let client = server.udp("a");
+    (0..3).for_each(|_| {
+        client.send("?");
+    });
+    let lines = server
+        .log()
+        .wait_for_many(3, |line| line.0.contains("dropped it"));
+    let rests: Vec<Option<&str>> = lines
+        .iter()
+        .map(|line| Some(line.0.split_once("next start in ")?.1))
+        .map(|rest| rest?.split(' ').next())
+        .collect();
+    assert_eq!(rests, [None, Some("1.6s"), Some("3.2s")]);
+    assert_eq!(server.log().count(|line| line.is("start", "a")), 6);
 }
 
 #[test]
@@ -291,7 +337,7 @@ fn check_spoilt(listen: &str, how: &str, words: &str) {
         .start();
     let address = server.address("a", "");
     for _ in 0..3 {
-        let mark = server.log().mark();
+        let (mark, since) = (server.log().mark(), Instant::now());
         if is_datagram {
             UdpClient::connect(&address, server.directory())
                 .send("?")
@@ -299,11 +345,12 @@ fn check_spoilt(listen: &str, how: &str, words: &str) {
         } else {
             Client::connect(&address).expect(ANSWER).expect_end();
         }
+        assert!(since.elapsed() < Duration::from_secs(1));
         server.log().wait_after(mark, |line| line.event() == "end");
-        if !words.is_empty() {
-            let expected =
-                format!("the program of a spoilt its socket ({address}): {words}; made anew");
-            server.log().wait_after(mark, |line| line.0 == expected);
+        let expected = format!("the program of a spoilt its socket ({address}): {words}");
+        server.log().wait_after(mark, |line| line.0 == expected);
+        assert_eq!(last_failure(&server, "a"), expected);
+        if words.ends_with("made anew") {
             server
                 .log()
                 .wait_after(mark, |line| line.is("listening", "a"));
@@ -314,28 +361,29 @@ fn check_spoilt(listen: &str, how: &str, words: &str) {
         "{:?}",
         server.addresses("a")
     );
-    assert_eq!(
-        server.log().count(|line| line.0.contains("spoilt")),
-        if words.is_empty() { 0 } else { 3 }
-    );
+    assert_eq!(server.log().count(|line| line.0.contains("spoilt")), 3);
     server.stop();
 }
 
 #[test]
 fn a_listener_that_was_shut_down_is_made_anew() {
-    let words = "it does not listen any more";
+    let words = "it does not listen any more; made anew";
     check_spoilt(&format!("\"127.0.0.1:{}\"", free_port()), "shutdown", words);
     check_spoilt("\"unix:{dir}/s\"", "shutdown", words);
 }
 
 #[test]
 fn a_listener_whose_port_was_chosen_keeps_it_when_it_is_made_anew() {
-    check_spoilt("\"127.0.0.1:0\"", "shutdown", "it does not listen any more");
+    check_spoilt(
+        "\"127.0.0.1:0\"",
+        "shutdown",
+        "it does not listen any more; made anew",
+    );
 }
 
 #[test]
 fn a_udp_socket_that_was_connected_is_made_anew() {
-    let words = "it is connected to one peer";
+    let words = "it is connected to one peer; made anew";
     check_spoilt(
         &format!("\"udp:127.0.0.1:{}\"", free_port()),
         "connect",
@@ -347,7 +395,7 @@ fn a_udp_socket_that_was_connected_is_made_anew() {
 
 #[test]
 fn a_socket_with_a_filter_is_made_anew() {
-    let words = "a filter is attached to it";
+    let words = "a filter is attached to it; made anew";
     check_spoilt(
         &format!("\"udp:127.0.0.1:{}\"", free_port()),
         "filter",
@@ -362,8 +410,9 @@ fn a_socket_with_a_filter_is_made_anew() {
 
 #[test]
 fn a_socket_that_no_longer_blocks_is_put_right() {
-    check_spoilt("\"127.0.0.1:0\"", "nonblock", "");
-    check_spoilt("\"udp:127.0.0.1:0\"", "nonblock", "");
+    let words = "it does not block any more; put right";
+    check_spoilt("\"127.0.0.1:0\"", "nonblock", words);
+    check_spoilt("\"udp:127.0.0.1:0\"", "nonblock", words);
 }
 
 #[test]
@@ -411,5 +460,59 @@ fn a_program_that_spoils_and_takes_nothing_backs_off() {
         .half_close()
         .expect_end();
     server.settle();
+    server.stop();
+}
+
+// Programs that go to the background.
+
+fn in_time(server: &Server, answer: &str) {
+    let since = Instant::now();
+    server.connect("a").expect(answer).expect_end();
+    assert!(
+        since.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        since.elapsed()
+    );
+}
+
+#[test]
+fn a_program_that_serves_in_the_background_is_left_alone_with_its_clients() {
+    let body = "command = [\"{probe}\", \"--only\", \"\", \"--to\", \"none\", \"--then\", \"background\"]\nwait = true";
+    let mut server = server().service("a", body).start();
+    in_time(&server, "background\n");
+    let begins = "the program of a went to the background and kept its socket (pid ";
+    let line = server.log().wait_for(|line| line.0.starts_with(begins));
+    let pid = line.0[begins.len()..].split(')').next().unwrap();
+    assert_eq!(
+        last_failure(&server, "a").split(';').next(),
+        line.0.split(';').next()
+    );
+    (0..5).for_each(|_| in_time(&server, "background\n"));
+    assert_eq!(server.log().count(|line| line.is("start", "a")), 1);
+    // When it is gone another is started.
+    signal(pid.parse().unwrap(), nix::sys::signal::Signal::SIGKILL);
+    until("it is gone", || !is_running(pid.parse().unwrap()));
+    in_time(&server, "background\n");
+    let again = server
+        .log()
+        .wait_for_many(2, |line| line.0.starts_with(begins));
+    let pid = again[1].0[begins.len()..].split(')').next().unwrap();
+    signal(pid.parse().unwrap(), nix::sys::signal::Signal::SIGKILL);
+    server.leave_programs();
+    server.stop();
+}
+
+#[test]
+fn a_process_that_only_keeps_the_socket_does_not_keep_the_clients() {
+    let script = "exec 5<&0; sleep 20 & exec {probe} --only umask --to accepted";
+    let body = format!("command = [\"/bin/sh\", \"-c\", \"{script}\"]\nwait = true");
+    let mut server = server().service("a", &body).start();
+    (0..3).for_each(|_| in_time(&server, ANSWER));
+    server.wait_ends("a", 3);
+    let holders = server
+        .log()
+        .count(|line| line.0.contains("went to the background"));
+    assert!(holders > 0);
+    server.leave_programs();
     server.stop();
 }

@@ -86,6 +86,8 @@ pub struct Admission<K> {
     /// What stands for one that is not there.
     nobody: Service,
     all: Load,
+    /// Since when all services together are full, as in [`Now::at`].
+    full_since: Option<Duration>,
     sources: Sources<K>,
     bans: Bans,
     clock: Clock,
@@ -98,6 +100,7 @@ impl<K: Copy + Eq + Hash> Admission<K> {
             services: HashMap::new(),
             nobody: Service::default(),
             all: Load { live: 0, limit },
+            full_since: None,
             sources: Sources::new(),
             bans: Bans::default(),
             clock: Clock::default(),
@@ -160,7 +163,7 @@ impl<K: Copy + Eq + Hash> Admission<K> {
     /// Admits a client's connection, or says why not.
     pub fn admit(&mut self, service: K, client: Client, now: &Now) -> Result<Permit<K>, Refusal> {
         let (source, usage) = self.pass(service, client, now, Arrival::Connection)?;
-        self.count(service);
+        self.count(service, now);
         let source = self.sources.enter((service, source), usage);
         Ok(Permit { service, source })
     }
@@ -188,7 +191,7 @@ impl<K: Copy + Eq + Hash> Admission<K> {
             return Err(Refusal::Rate);
         }
         known.spend_own(at);
-        self.count(service);
+        self.count(service, now);
         Ok(Permit {
             service,
             source: NOBODY,
@@ -202,6 +205,7 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         self.sources.leave(source);
         let was_full = self.all.is_full();
         self.all.live -= 1;
+        self.full_since = self.full_since.filter(|_| self.all.is_full());
         let Some(known) = self.services.get_mut(&service) else {
             return was_full;
         };
@@ -247,6 +251,11 @@ impl<K: Copy + Eq + Hash> Admission<K> {
     /// Whether all services together are full.
     pub fn is_full(&self) -> bool {
         self.all.is_full()
+    }
+
+    /// Since when they are, as in [`Now::at`], if they are.
+    pub fn full_since(&self) -> Option<Duration> {
+        self.full_since.filter(|_| self.all.is_full())
     }
 
     /// How many hold a permit of this service.
@@ -313,10 +322,13 @@ impl<K: Copy + Eq + Hash> Admission<K> {
         (explanation, usage)
     }
 
-    fn count(&mut self, service: K) {
+    fn count(&mut self, service: K, now: &Now) {
         if let Some(known) = self.services.get_mut(&service) {
             known.load.live += 1;
             self.all.live += 1;
+            if self.all.is_full() {
+                self.full_since.get_or_insert(now.at);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ const LONG: &str = "\
 Add a service to the end of the table.
 
 The table is edited in place, with your own rights: comments and order stay as they are, and so do \
-mode and owner. What it would then say is checked first; with a mistake in it nothing is written. \
+mode and owner. What it would then say is checked first; with a new mistake in it nothing is written. \
 Then the server is asked to read it.
 
 Exit status: 0 done, 64 used wrongly, 71 the system refused, 75 somebody else is editing: try again, \

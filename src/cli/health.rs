@@ -3,8 +3,8 @@
 use super::client::{Failure, Server, conclude, json_line};
 use super::moments::now;
 use super::output::finish;
-use super::status::state;
-use crate::control::{Request, ServerStatus, ServiceStatus, State};
+use super::status::{full, state};
+use crate::control::{Kind, Request, ServerStatus, ServiceStatus, State};
 use clap::Args;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Say in one line whether all is well.
 ///
 /// Exits with 0 when it is; with 1 when the server serves but something is degraded (an address is
-/// not bound, a service is paused, unavailable or backing off, resources are short); with 2 when no
-/// server answers within 5 seconds. Who may not ask, or asks wrongly, learns that on standard error, as
+/// not bound, a service is paused, unavailable or backing off, its last program could not be started,
+/// the server has as many programs as it may have, resources are short); with 2 when no server answers within 5 seconds. Who may not ask, or asks wrongly, learns that on standard error, as
 /// with every other command.
 ///
 /// For example: oxinetd health || echo "look at oxinetd status"
@@ -75,14 +75,20 @@ impl Health {
 }
 
 fn judge(services: &[ServiceStatus], server: Option<&ServerStatus>, now: u64) -> Verdict {
-    let is_bad = |it: &&ServiceStatus| match it.state {
-        State::Paused | State::BackingOff | State::NotBound | State::Unavailable => true,
-        State::Listening | State::Full | State::Disabled | State::Removed => false,
+    let problem = |it: &ServiceStatus| match it.state {
+        State::Paused | State::BackingOff | State::NotBound | State::Unavailable => {
+            Some(format!("{} {}", it.name, state(it, now)))
+        }
+        State::Listening | State::Full if it.fails => Some(match it.kind {
+            Kind::Redirect => format!("{} cannot reach its server", it.name),
+            Kind::Program | Kind::Wait | Kind::Builtin => format!("{} cannot be started", it.name),
+        }),
+        State::Listening | State::Full | State::Disabled | State::Removed => None,
     };
-    let bad = services.iter().filter(is_bad);
-    let mut problems: Vec<String> = bad
-        .map(|it| format!("{} {}", it.name, state(it, now)))
-        .collect();
+    let mut problems: Vec<String> = services.iter().filter_map(problem).collect();
+    if let Some(full) = server.and_then(full) {
+        problems.insert(0, full);
+    }
     if server.is_some_and(|server| server.short_since.is_some()) {
         problems.insert(0, "short of descriptors, processes or memory".into());
     }
@@ -111,6 +117,7 @@ impl Verdict {
             .map(String::as_str)
             .collect();
         match self.problems.is_empty() {
+            true if self.services == 1 => format!("{}: 1 service\n", self.health),
             true => format!("{}: {} services\n", self.health, self.services),
             false => format!("{}: {}{more}\n", self.health, named.join("; ")),
         }

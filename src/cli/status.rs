@@ -213,6 +213,9 @@ fn below(services: &[ServiceStatus], server: Option<&ServerStatus>, screen: Scre
         let text = format!("short of resources since {}", moment(since, now));
         lines.push(screen.paint(&text, Tone::Bad));
     }
+    if let Some(text) = server.and_then(full) {
+        lines.push(screen.paint(&text, Tone::Notice));
+    }
     let is_news = |it: &ServiceStatus| {
         let failure = it.last_failure.as_ref();
         failure.is_some_and(|failure| failure.time + NEWS > now)
@@ -233,6 +236,13 @@ fn below(services: &[ServiceStatus], server: Option<&ServerStatus>, screen: Scre
         true => String::new(),
         false => format!("\n{}\n", lines.join("\n")),
     }
+}
+
+/// What is to be said of a server that has as many programs as it may have.
+pub(super) fn full(server: &ServerStatus) -> Option<String> {
+    let ServerStatus { live, limit, .. } = server;
+    (*live >= u64::from(*limit))
+        .then(|| format!("the server is full: {live} of [server] max_connections = {limit}"))
 }
 
 /// Everything about one service, a line each.

@@ -270,8 +270,11 @@ fn not_a_value(line: &str, at: usize, value: &str) -> Mistake {
             .help("write true, in small letters and without quotes"),
         "no" | "off" | "false" | "n" => Mistake::new(format!("{shown} is not a TOML value"))
             .help("write false, in small letters and without quotes"),
-        _ if is_number && key == Some("umask") => Mistake::new("a number cannot begin with 0")
-            .help(format!("write the octal digits in quotes: umask = {shown}")),
+        _ if is_number && matches!(key, Some("umask" | "socket_mode")) => {
+            let key = key.unwrap_or_default();
+            Mistake::new("a number cannot begin with 0")
+                .help(format!("write the octal digits in quotes: {key} = {shown}"))
+        }
         _ if key == Some("listen") => {
             let right_form = listen::help_for(value).unwrap_or_else(|| format!("write {shown}"));
             Mistake::new(format!("{value} needs quotes")).help(right_form)

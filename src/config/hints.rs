@@ -21,8 +21,6 @@ use Meaning::{Key as Is, Later, Nothing};
 
 const ADDRESSES: &str = "addresses and prefixes, [\"192.0.2.0/24\", \"::1\"]";
 const RATE: &str = "a burst of 200 in 2 seconds is rate = \"100/s burst 200\"";
-const SOCKET: &str = "socket options";
-const SOCKET_FILE: &str = "owner and mode of Unix sockets";
 const ARGUMENTS: &str = "the program and its arguments are one array";
 const INCLUDE: &str = "a pattern of file names, include = [\"services.d/*.toml\"]";
 const ADDRESS: &str = "address and port are one string, \"127.0.0.1:79\"";
@@ -219,10 +217,10 @@ const WORDS: &[(&str, Meaning)] = &[
     ("runtimemaxsec", Is("max_lifetime", "max_lifetime = \"1h\"")),
     ("timeoutstopsec", Is("grace", "grace = \"10s\"")),
     ("limitas", Is("limits", "limits = { as = \"1G\" }")),
-    ("bindtodevice", Later(SOCKET)),
-    ("socketuser", Later(SOCKET_FILE)),
-    ("socketgroup", Later(SOCKET_FILE)),
-    ("socketmode", Later(SOCKET_FILE)),
+    ("bindtodevice", Is("bind_device", "")),
+    ("socketuser", Is("socket_user", "")),
+    ("socketgroup", Is("socket_group", "")),
+    ("socketmode", Is("socket_mode", "")),
     // words that come to mind
     ("allow_from", Is("allow", ADDRESSES)),
     ("allowed", Is("allow", ADDRESSES)),
@@ -300,10 +298,6 @@ const WORDS: &[(&str, Meaning)] = &[
     ),
     ("tls", Later("TLS")),
     // what later versions are to know
-    ("bind_device", Later(SOCKET)),
-    ("socket_user", Later(SOCKET_FILE)),
-    ("socket_group", Later(SOCKET_FILE)),
-    ("socket_mode", Later(SOCKET_FILE)),
     ("oom_score_adj", Later("the out-of-memory score")),
     ("stdio", Later("pipes and terminals in place of the socket")),
     ("newline", Later("changing line ends")),
@@ -433,9 +427,9 @@ mod tests {
                 "leave it out: the name is part of the header, [service.NAME]",
             ),
             (
-                "bind_device",
+                "BindToDevice",
                 Part::Service,
-                "this version does not offer socket options",
+                "oxinetd calls this bind_device: for example bind_device = \"eth0\"",
             ),
             (
                 "listen",

@@ -189,7 +189,20 @@ impl<'h> Identities<'h> {
         }
     }
 
-    fn group(&mut self, wish: &Located<NameOrId>) -> Result<u32, Mistakes> {
+    /// The id of a user that only owns something.
+    pub(super) fn user_id(&mut self, wish: &Located<NameOrId>) -> Result<u32, Mistakes> {
+        let name = match &wish.value {
+            NameOrId::Id(id) => return Ok(*id),
+            NameOrId::Name(name) => name,
+        };
+        let known = self.find_user(&wish.value);
+        let known = known.map_err(|errno| cannot_ask(wish, "user", errno))?;
+        let user = known.ok_or_else(|| unknown(wish, "user", name, "useradd --system"))?;
+        Ok(user.uid)
+    }
+
+    /// The id of a group.
+    pub(super) fn group(&mut self, wish: &Located<NameOrId>) -> Result<u32, Mistakes> {
         let name = match &wish.value {
             NameOrId::Id(id) => return Ok(*id),
             NameOrId::Name(name) => name,

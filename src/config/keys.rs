@@ -294,6 +294,37 @@ pub const KEYS: &[Key] = &[
         "Whether an address is bound that this host does not have yet: one that a failover is to bring, or an interface \
          that comes up later.",
     ),
+    any(
+        "bind_device",
+        "the name of a network interface, in quotes",
+        "none: packets may come by any",
+        r#"bind_device = "eth0""#,
+        "The network interface that clients must come by (SO_BINDTODEVICE), whatever address they use: loopback too is \
+         an interface of its own. A reload changes it in place.",
+    ),
+    any(
+        "socket_user",
+        "a user name in quotes, or a user id",
+        "whoever started oxinetd",
+        r#"socket_user = "www-data""#,
+        "The owner of the service's Unix sockets in the file system. Only root may choose. This and the two keys below \
+         are changed in place by a reload.",
+    ),
+    any(
+        "socket_group",
+        "a group name in quotes, or a group id",
+        "the group of whoever started oxinetd",
+        r#"socket_group = "adm""#,
+        "The group of the service's Unix sockets in the file system.",
+    ),
+    any(
+        "socket_mode",
+        "octal digits in quotes, from \"000\" to \"777\"",
+        "\"666\": everybody may connect",
+        r#"socket_mode = "660""#,
+        "The permissions of the service's Unix sockets in the file system: who may write may connect. They hold before \
+         anybody can.",
+    ),
     service(
         "redirect",
         "a string like \"HOST:PORT\" or \"unix:/PATH\"",
@@ -458,7 +489,8 @@ pub const KEYS: &[Key] = &[
         "false",
         "account = true",
         "Whether the log tells how many bytes a TCP connection received and sent. The kernel is asked when the \
-         connection is gone, and may have forgotten when many end at once. Built-in services count always.",
+         connection is gone, and may have forgotten when many end at once; what a client that closes first has sent may be told as one \
+         byte more. Built-in services count always.",
     ),
     program(
         "max_lifetime",
@@ -466,8 +498,10 @@ pub const KEYS: &[Key] = &[
         "no limit",
         r#"max_lifetime = "1h""#,
         "How long a connection may last, whatever happens. Then its program, and what that has started, is asked to end \
-         (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): its process group, and daemons that it has \
-         started. What a program leaves behind when it ends stays under the limit.",
+         (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): daemons that it has started too. Each connection \
+         gets a control group for that where a cgroup v2 is delegated to the server (under systemd: Delegate=yes); \
+         elsewhere they are found by process group and /proc. What a program leaves behind when it ends stays under \
+         the limit.",
     ),
     program(
         "idle_timeout",

@@ -1,12 +1,13 @@
 //! The keys that are options of sockets: their forms, and whether a service has such sockets.
 
-use super::entry::Entry;
+use super::entry::{Entry, name_or_id};
+use super::listen::Target;
 use super::mistake::{Located, Mistake, Mistakes, all};
 use super::reader::{Node, Section};
 use super::resolve::Resolver;
-use super::value;
+use super::value::{self, NameOrId};
 use super::words::quoted;
-use crate::table::{Keepalive, SocketOptions, Transport};
+use crate::table::{Device, FileRights, Keepalive, SocketOptions, Transport};
 
 /// The longest time that the kernel takes for keepalive, in seconds (MAX_TCP_KEEPIDLE).
 const LONGEST_KEEPALIVE: u64 = 32_767;
@@ -23,6 +24,10 @@ pub(super) struct SocketEntry {
     nodelay: Option<bool>,
     backlog: Option<u16>,
     freebind: Option<bool>,
+    device: Option<Device>,
+    user: Option<Located<NameOrId>>,
+    group: Option<Located<NameOrId>>,
+    mode: Option<u16>,
 }
 
 pub(super) fn read_keys(s: &mut Section) -> SocketEntry {
@@ -37,6 +42,12 @@ pub(super) fn read_keys(s: &mut Section) -> SocketEntry {
             Ok(node.integer(1..=i64::from(u16::MAX))?.value as u16)
         }),
         freebind: s.take("freebind", |node| Ok(node.boolean()?.value)),
+        device: s.take("bind_device", device),
+        user: s.take("socket_user", name_or_id),
+        group: s.take("socket_group", name_or_id),
+        mode: s.take("socket_mode", |node| {
+            Ok(value::mode(&node.string()?)? as u16)
+        }),
     }
 }
 
@@ -44,6 +55,7 @@ impl Resolver<'_> {
     /// The options of a service's sockets.
     pub(super) fn socket(&mut self, entry: &Entry) -> SocketOptions {
         self.check_sockets(entry);
+        let file = self.socket_file(entry);
         let (own, defaults) = (&entry.socket, &self.defaults.socket);
         SocketOptions {
             keepalive: own.keepalive.or(defaults.keepalive).unwrap_or_default(),
@@ -51,7 +63,29 @@ impl Resolver<'_> {
             nodelay: own.nodelay.or(defaults.nodelay).unwrap_or(false),
             backlog: own.backlog.or(defaults.backlog),
             freebind: own.freebind.or(defaults.freebind).unwrap_or(false),
+            device: own.device.or(defaults.device),
+            file,
         }
+    }
+
+    /// Who may connect to its Unix sockets in the file system, if it has any.
+    fn socket_file(&mut self, entry: &Entry) -> FileRights {
+        if !has_file(entry) {
+            return FileRights::default();
+        }
+        let (own, defaults) = (&entry.socket, &self.defaults.socket);
+        let user = own.user.as_ref().or(defaults.user.as_ref());
+        let group = own.group.as_ref().or(defaults.group.as_ref());
+        let user = user.and_then(|wish| {
+            let id = self.identities.user_id(wish);
+            self.keep(id)
+        });
+        let group = group.and_then(|wish| {
+            let id = self.identities.group(wish);
+            self.keep(id)
+        });
+        let mode = own.mode.or(defaults.mode);
+        FileRights { user, group, mode }
     }
 
     /// What is asked of sockets that the service does not have is a mistake.
@@ -66,6 +100,7 @@ impl Resolver<'_> {
             has(|it| matches!(it, Transport::Tcp | Transport::Udp)),
             "IP addresses",
         );
+        let file = (has_file(entry), "Unix sockets in the file system");
         let own = &entry.socket;
         let asks = own.keepalive.is_some_and(|it| it != Keepalive::Off);
         let keys = [
@@ -74,6 +109,10 @@ impl Resolver<'_> {
             ("nodelay", own.nodelay == Some(true), tcp),
             ("backlog", own.backlog.is_some(), queue),
             ("freebind", own.freebind == Some(true), inet),
+            ("bind_device", own.device.is_some(), inet),
+            ("socket_user", own.user.is_some(), file),
+            ("socket_group", own.group.is_some(), file),
+            ("socket_mode", own.mode.is_some(), file),
         ];
         for (key, is_asked, (is_there, what)) in keys {
             if let Some(place) = entry.place_of(key).filter(|_| is_asked && !is_there) {
@@ -83,6 +122,22 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+fn has_file(entry: &Entry) -> bool {
+    let mut listen = entry.listen.iter().flatten();
+    listen.any(|wanted| matches!(wanted.value.target, Target::Path(_)))
+}
+
+fn device(node: Node) -> Result<Device, Mistakes> {
+    let name = node.string()?;
+    Device::new(&name.value).ok_or_else(|| {
+        let message = format!("{} cannot be a network interface", quoted(&name.value));
+        Mistake::new(message)
+            .at(&name.place)
+            .help("write the name of one, such as \"eth0\": ip link lists them")
+            .into()
+    })
 }
 
 fn keepalive(node: Node) -> Result<Keepalive, Mistakes> {

@@ -363,10 +363,16 @@ fn every_example_in_the_list_of_keys_is_right() {
                 "[service.x]\nlisten = 7\n{ECHO}{}\n[service.y]\nlisten = 8\n{ECHO}",
                 key.example
             ),
-            _ => format!(
-                "[service.x]\nlisten = 7\ncommand = [\"/bin/sh\"]\n{}\n",
-                key.example
-            ),
+            (_, name) => {
+                let listen = match name.starts_with("socket_") {
+                    true => "\"unix:/run/x\"",
+                    false => "7",
+                };
+                format!(
+                    "[service.x]\nlisten = {listen}\ncommand = [\"/bin/sh\"]\n{}\n",
+                    key.example
+                )
+            }
         };
         let loaded = load_files(&[("t.toml", &text)], true);
         let unknown = |mistake: &Mistake| mistake.message().starts_with("there is no ");

@@ -47,6 +47,10 @@ pub struct ServiceStatus {
     /// What it has done since the server began.
     #[serde(flatten)]
     pub counters: Counters,
+    /// Whether its program could not be started the last time (or, where clients are passed on, the
+    /// other server not be reached).
+    #[serde(default)]
+    pub fails: bool,
     /// What went wrong last.
     pub last_failure: Option<LastFailure>,
     /// How long things took, where that was asked for.

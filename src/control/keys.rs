@@ -1,5 +1,6 @@
 //! What is too long for a record goes to the worker as JSON in a file in memory: a service's admission
-//! keys, and where its clients are passed on to.
+//! keys, lists of addresses (once for all services that have the same), and where clients are passed
+//! on to.
 
 use crate::sys::fd::memory_file;
 use crate::table::{Acl, Address, Rules};
@@ -10,15 +11,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 
-/// The admission keys of a built-in service.
+/// The admission keys of a built-in service, without its lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys<'a> {
     /// The service's name.
     pub name: Cow<'a, str>,
-    /// The keys, without the lists.
+    /// The keys.
     pub rules: Cow<'a, Rules>,
-    /// The lists.
-    pub acl: Option<Cow<'a, Acl>>,
 }
 
 impl Keys<'_> {
@@ -31,6 +30,16 @@ impl Keys<'_> {
     pub fn from_file(file: OwnedFd) -> io::Result<Keys<'static>> {
         read(file)
     }
+}
+
+/// Writes `allow`, `deny` and `exempt` to a new file.
+pub fn list_to_file(list: &Acl) -> io::Result<OwnedFd> {
+    write(list)
+}
+
+/// Reads them from such a file.
+pub fn list_from_file(file: OwnedFd) -> io::Result<Acl> {
+    read(file)
 }
 
 /// Writes the addresses that a service's clients are passed on to, to a new file.
@@ -70,7 +79,6 @@ mod tests {
         let keys = Keys {
             name: "echo".into(),
             rules: Cow::Borrowed(&rules),
-            acl: Some(Cow::Owned(Acl::default())),
         };
         assert_eq!(Keys::from_file(keys.to_file().unwrap()).unwrap(), keys);
     }

@@ -17,7 +17,7 @@ pub use answer::{
     Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
     ServiceStatus, SessionStatus, Sizes, State, Times, Waits,
 };
-pub use keys::{Keys, targets_from_file, targets_to_file};
+pub use keys::{Keys, list_from_file, list_to_file, targets_from_file, targets_to_file};
 pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
 pub use request::{From, LONGEST, Request, Signal, Target};
@@ -80,11 +80,24 @@ pub enum Order {
         /// Its address, as it was told.
         address: SocketAddr,
     },
+    /// `allow`, `deny` and `exempt` of some services: an [`Acl`](crate::table::Acl) as JSON in a file
+    /// whose descriptor comes with the message.
+    List {
+        /// What `Policy` calls it, 1 or more.
+        list: u32,
+    },
+    /// No `Policy` to come names this list. Services that have it keep it.
+    ForgetList {
+        /// Which.
+        list: u32,
+    },
     /// The service's admission keys: [`Keys`] as JSON in a file whose descriptor comes with the
     /// message. A service that was told none has none.
     Policy {
         /// Which service.
         service: ServiceId,
+        /// Its lists, told before; 0 for none.
+        list: u32,
     },
     /// Where clients of the service are passed on to: the addresses as JSON in a file whose descriptor
     /// comes with the message. Told before its first listener.

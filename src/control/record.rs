@@ -64,8 +64,14 @@ impl Order {
             Order::ForgetUdp { address } => {
                 to.u8(5).address(address);
             }
-            Order::Policy { service } => {
-                to.u8(7).u32(service.0);
+            Order::Policy { service, list } => {
+                to.u8(7).u32(service.0).u32(list);
+            }
+            Order::List { list } => {
+                to.u8(13).u32(list);
+            }
+            Order::ForgetList { list } => {
+                to.u8(14).u32(list);
             }
             Order::Targets { service } => {
                 to.u8(12).u32(service.0);
@@ -133,6 +139,7 @@ impl Order {
             },
             7 => Order::Policy {
                 service: ServiceId(from.u32()),
+                list: from.u32(),
             },
             8 => Order::Forget {
                 service: ServiceId(from.u32()),
@@ -157,6 +164,12 @@ impl Order {
             },
             12 => Order::Targets {
                 service: ServiceId(from.u32()),
+            },
+            13 => Order::List {
+                list: from.positive("a list has number 0")?,
+            },
+            14 => Order::ForgetList {
+                list: from.positive("a list has number 0")?,
             },
             _ => return Err(Malformed("no such order")),
         };
@@ -648,9 +661,12 @@ mod tests {
             (1u32..).prop_map(|n| Order::Ceiling { max_connections: n }),
             address().prop_map(|address| Order::OwnUdp { address }),
             address().prop_map(|address| Order::ForgetUdp { address }),
-            any::<u32>().prop_map(|s| Order::Policy {
-                service: ServiceId(s)
+            any::<(u32, u32)>().prop_map(|(s, list)| Order::Policy {
+                service: ServiceId(s),
+                list
             }),
+            (1u32..).prop_map(|list| Order::List { list }),
+            (1u32..).prop_map(|list| Order::ForgetList { list }),
             any::<u32>().prop_map(|s| Order::Forget {
                 service: ServiceId(s)
             }),

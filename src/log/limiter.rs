@@ -32,7 +32,9 @@ impl Kind {
         let (service, reason, lines) = match event {
             Event::Refused { session, reason } => (session.service, Some(*reason), FEW),
             Event::NotStarted { session, .. } => (session.service, None, FEW),
-            Event::SocketDamaged { service, .. } => (*service, None, FEW),
+            Event::SocketDamaged { service, .. } | Event::DatagramDropped { service, .. } => {
+                (*service, None, FEW)
+            }
             Event::Started { session, .. }
             | Event::Began { session, .. }
             | Event::Finished { session, .. } => (session.service, None, MANY),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Condition {
     since: Since,
+    fails: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -41,6 +42,7 @@ impl Default for Condition {
     fn default() -> Condition {
         Condition {
             since: Since::now(),
+            fails: false,
             rare: None,
         }
     }
@@ -54,9 +56,19 @@ impl Condition {
             let sessions = &mut self.times_mut().sessions;
             sessions.add(&SESSION_BOUNDS, *duration);
         }
+        match event {
+            Event::NotStarted { .. } => self.fails = true,
+            Event::Started { .. } | Event::Began { .. } => self.fails = false,
+            _ => {}
+        }
         if event.severity() <= Severity::Warning {
             self.note_failure(event);
         }
+    }
+
+    /// Whether what was to answer could not be started or reached the last time.
+    pub(super) fn fails(&self) -> bool {
+        self.fails
     }
 
     /// A connection has waited so long for its program.
@@ -83,7 +95,10 @@ impl Condition {
     }
 
     fn note_failure(&mut self, event: &Event) {
-        if matches!(event, Event::BackingOff { .. }) {
+        if matches!(
+            event,
+            Event::BackingOff { .. } | Event::DatagramDropped { .. }
+        ) {
             self.rare().rests = Some(Since::now());
         }
         if let Some(text) = event.sentence() {

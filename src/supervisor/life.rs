@@ -1,11 +1,12 @@
 //! Limits of sessions: when one is reached, the program and what it has started are asked to end
 //! (TERM, and CONT for what is stopped), and after a grace period ended (KILL).
 //!
-//! Only sessions of services with a limit are known here. What a program has started is its process
-//! group and its descendants: it adopts those whose parents end, so none is lost while it lives. What
-//! it leaves behind stays under its limits, looked after once a second: the group, which keeps its
-//! number for as long as it has a member, and descendants outside of it that were seen before the
-//! program ended.
+//! Only sessions of services with a limit are known here. What a program has started is what is in the
+//! control group that it was born in. Where there are no such groups it is its process group and its
+//! descendants: it adopts those whose parents end, so none is lost while it lives. What it leaves
+//! behind stays under its limits, looked after once a second: the control group; else the process
+//! group, which keeps its number for as long as it has a member, and descendants outside of it that
+//! were seen before the program ended.
 
 mod watched;
 
@@ -15,6 +16,7 @@ use super::timers::Timer;
 use crate::event::Event;
 use crate::sys::pulse::{self, Ends};
 use crate::sys::signal::{Signal, is_group_empty, signal_group, signal_left_behind};
+use crate::sys::spawn::Spawned;
 use crate::table::{Life, LifeLimit};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -25,20 +27,28 @@ const BATCH: usize = 64;
 /// How often to kill at once what starts more while it is being killed; then once a second.
 const ROUNDS: usize = 8;
 
-/// Sessions with limits, by the number of their program and process group.
+/// Sessions with limits, by the number of their program and process group; negative numbers are of
+/// what is left of one whose number another has now.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     sessions: HashMap<i32, Watched>,
+    last_left: i32,
     /// When each is to be looked at next.
     due: BTreeSet<(Instant, i32)>,
     /// Whether the kernel tells how connections are.
     has_pulse: bool,
+    /// Whether it was tried to have control groups.
+    is_settled: bool,
 }
 
 impl Lives {
     fn enter(&mut self, pid: i32, watched: Watched) {
-        // One that is of this number still has nobody left, or the number would not be free.
-        self.leave(pid);
+        if let Some(earlier) = self.leave(pid) {
+            // Its number is free, so its process group is empty. Others that it left may be there.
+            self.last_left -= 1;
+            let key = self.last_left;
+            self.enter(key, earlier);
+        }
         self.due.insert((watched.next, pid));
         self.sessions.insert(pid, watched);
     }
@@ -67,6 +77,16 @@ impl Lives {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Sends a signal to all that a program has started, where it has limits. False where that is not
+    /// known.
+    pub(super) fn signal(&self, pid: i32, signal: Signal) -> bool {
+        let watched = self.sessions.get(&pid);
+        watched.is_some_and(|watched| {
+            watched.signal(pid, signal);
+            true
+        })
+    }
+
     /// The limit by which a program was asked to end.
     pub(super) fn ending(&self, pid: i32) -> Option<LifeLimit> {
         self.sessions.get(&pid)?.step.limit()
@@ -75,32 +95,52 @@ impl Lives {
 
 impl Watched {
     fn signal(&self, pid: i32, signal: Signal) {
+        match &self.group {
+            Some(group) if signal == Signal::SIGKILL => group.kill(),
+            Some(group) => return group.signal(signal),
+            None => {}
+        }
         match self.has_ended {
             // The process of this number may be anyone's, the group is not.
-            true => signal_left_behind(pid, signal),
+            true if pid > 0 => signal_left_behind(pid, signal),
+            true => {}
             false => signal_group(pid, signal),
         }
         self.tree.signal(signal);
     }
 
-    /// Looks for what its program has started.
+    /// Looks for what its program has started. Returns whether that is more than was known.
     fn look_for_descendants(&mut self, pid: i32) -> bool {
+        if self.group.is_some() {
+            return false;
+        }
         let root = (!self.has_ended).then_some(pid);
         self.tree.grow(root)
     }
 
-    /// Whether nothing is left of it when its program has ended.
+    /// Whether nothing is left of it when its program has ended. Its control group is gone then.
     fn is_over(&mut self, pid: i32) -> bool {
-        self.has_ended && self.tree.is_empty() && is_group_empty(pid)
+        self.has_ended
+            && match &self.group {
+                Some(group) => group.remove(),
+                None => self.tree.is_empty() && (pid < 0 || is_group_empty(pid)),
+            }
     }
 }
 
 impl Supervisor {
-    /// Finds out whether the kernel tells how connections are, if a service needs that.
-    pub(super) fn configure_lives(&mut self, needs_pulse: bool) {
-        if !needs_pulse || self.lives.has_pulse {
-            return;
+    /// Finds out what helps to keep the limits of a table, where it has some.
+    pub(super) fn configure_lives(&mut self, lives: impl Iterator<Item = Life>) {
+        let limited: Vec<Life> = lives.filter(Life::is_limited).collect();
+        if limited.iter().any(Life::needs_pulse) && !self.lives.has_pulse {
+            self.find_pulse();
         }
+        if !limited.is_empty() && !std::mem::replace(&mut self.lives.is_settled, true) {
+            self.find_groups();
+        }
+    }
+
+    fn find_pulse(&mut self) {
         self.lives.has_pulse = pulse::is_answered(&mut self.diag);
         if !self.lives.has_pulse {
             let text = "idle_timeout, first_byte_timeout and kill_on_disconnect do not work here: \
@@ -109,19 +149,31 @@ impl Supervisor {
         }
     }
 
+    fn find_groups(&mut self) {
+        let text = match self.spawner.use_groups() {
+            Ok(()) => "each connection with a life limit gets a control group".to_owned(),
+            Err(why) => format!(
+                "connections with a life limit are kept by process group and /proc, since control \
+                 groups cannot be used here: {why}"
+            ),
+        };
+        self.observe(&Event::Note { text: &text });
+    }
+
     /// Watches a session from now on.
     pub(super) fn begin_life(
         &mut self,
-        pid: i32,
+        spawned: Spawned,
         session: SessionFacts,
         life: Life,
         began: Instant,
         ends: Option<Ends>,
     ) {
         let ends = ends.filter(|_| self.lives.has_pulse);
-        let watched = Watched::new(session, life, began, ends);
+        let mut watched = Watched::new(session, life, began, ends);
+        watched.group = self.spawner.take_group(spawned);
         if watched.next_look(began).is_some() {
-            self.lives.enter(pid, watched);
+            self.lives.enter(spawned.pid, watched);
             self.time_lives();
         }
     }

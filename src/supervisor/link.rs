@@ -10,7 +10,9 @@ use super::listeners::{Listeners, State};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
-use crate::control::{BATCH, Counts, Ending, Keys, LENGTH, Order, Report, Work, targets_to_file};
+use crate::control::{
+    BATCH, Counts, Ending, Keys, LENGTH, Order, Report, Work, list_to_file, targets_to_file,
+};
 use crate::event::{ConnectionId, Event};
 use crate::launch;
 use crate::sys::address::{Address, Transport};
@@ -19,7 +21,7 @@ use crate::sys::poll::{Interest, Ready};
 use crate::sys::socket::{self, Peer};
 use crate::sys::spawn::{self, PlanSpec, Spawned, Stage};
 use crate::sys::{Errno, fd, signal, wait};
-use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
+use crate::table::{Acl, Action, Identity, ListenerId, Service, ServiceId};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -73,6 +75,9 @@ struct Tie {
     outgoing: VecDeque<(Order, Attachment)>,
     /// The admission keys that it knows.
     policies: HashMap<ServiceId, Rc<Policy>>,
+    /// The lists that it knows, by where they are here, and what they are called.
+    lists: HashMap<*const Acl, (Rc<Acl>, u32)>,
+    last_list: u32,
     /// Where it passes clients on to, by services' facts.
     targets: HashMap<ServiceId, Rc<Service>>,
     waits_for_room: bool,
@@ -99,6 +104,8 @@ pub(super) enum Attachment {
     Listener(ListenerId),
     /// The admission keys of the service of this name.
     Keys(Rc<str>, Rc<Policy>),
+    /// These lists of addresses.
+    List(Rc<Acl>),
     /// Where the clients of this service are passed on to.
     Targets(Rc<Service>),
 }
@@ -273,10 +280,47 @@ impl Supervisor {
             None => **policy == Policy::default(),
         };
         if !is_known {
-            let name = entry.facts.name.as_str().into();
-            let keys = Attachment::Keys(name, Rc::clone(policy));
-            tie.policies.insert(service, Rc::clone(policy));
-            self.order(Order::Policy { service }, keys);
+            let (name, policy) = (entry.facts.name.as_str().into(), Rc::clone(policy));
+            tie.policies.insert(service, Rc::clone(&policy));
+            let list = policy.acl.as_ref().map_or(0, |acl| self.tell_list(acl));
+            self.order(
+                Order::Policy { service, list },
+                Attachment::Keys(name, policy),
+            );
+        }
+    }
+
+    /// Tells the worker a list, if it does not know it: a long one takes time, and many services may
+    /// have it. Returns what it is called.
+    fn tell_list(&mut self, acl: &Rc<Acl>) -> u32 {
+        let Some(tie) = &mut self.link.tie else {
+            return 0;
+        };
+        if let Some((_, list)) = tie.lists.get(&Rc::as_ptr(acl)) {
+            return *list;
+        }
+        tie.last_list += 1;
+        let list = tie.last_list;
+        tie.lists.insert(Rc::as_ptr(acl), (Rc::clone(acl), list));
+        self.order(Order::List { list }, Attachment::List(Rc::clone(acl)));
+        list
+    }
+
+    /// Has the worker forget lists that no service has any more.
+    pub(super) fn forget_lists(&mut self) {
+        let Some(tie) = &mut self.link.tie else {
+            return;
+        };
+        let mut forgotten = Vec::new();
+        tie.lists.retain(|_, (acl, list)| {
+            let is_used = Rc::strong_count(acl) > 1;
+            if !is_used {
+                forgotten.push(*list);
+            }
+            is_used
+        });
+        for list in forgotten {
+            self.order(Order::ForgetList { list }, Attachment::Nothing);
         }
     }
 
@@ -311,6 +355,8 @@ impl Supervisor {
     pub(super) fn on_late_leaving(&mut self, id: ListenerId) {
         let listener = self.listeners.get(id);
         if listener.is_some_and(|listener| listener.state == State::Leaving) {
+            let text = "the worker has not let go of an address for 10 s, and is ended";
+            self.observe(&Event::Warning { text });
             self.end_worker();
         }
     }
@@ -429,6 +475,8 @@ impl Supervisor {
             born: Instant::now(),
             outgoing: VecDeque::new(),
             policies: HashMap::new(),
+            lists: HashMap::new(),
+            last_list: 0,
             targets: HashMap::new(),
             waits_for_room: false,
             lies: false,
@@ -758,10 +806,10 @@ fn send(
             let keys = Keys {
                 name: Cow::Borrowed(name),
                 rules: Cow::Borrowed(&policy.rules),
-                acl: policy.acl.as_deref().map(Cow::Borrowed),
             };
             send_file(worker, &record, keys.to_file())
         }
+        Attachment::List(acl) => send_file(worker, &record, list_to_file(acl)),
         Attachment::Targets(facts) => match &facts.action {
             Action::Redirect(targets) => send_file(worker, &record, targets_to_file(targets)),
             _ => Ok(()),

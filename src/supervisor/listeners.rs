@@ -10,7 +10,7 @@ use crate::sys::address::{Address, Transport};
 use crate::sys::fd::set_nonblocking;
 use crate::sys::options::SocketOptions;
 use crate::sys::socket::{self, BindError, bind, local_address};
-use crate::table::{Endpoint, ListenerId, ServiceId};
+use crate::table::{Endpoint, FileRights, ListenerId, ServiceId};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -144,7 +144,7 @@ impl Listener {
             Err(BindError {
                 call: "bind",
                 errno: Errno::EADDRINUSE,
-            }) if remove_stale(&address, self.endpoint.transport) => {
+            }) if remove_stale(&address, self.endpoint.transport, options.file) => {
                 bind(self.endpoint.transport, &address, nonblocking, &options)?
             }
             result => result?,
@@ -163,7 +163,17 @@ impl Listener {
         self.unit = handed.unit().map(str::to_owned);
         self.goes_on = self.unit.is_some();
         self.begin(handed.into_socket());
-        self.set_options(options);
+        self.options = options;
+        let Some(socket) = self.socket() else { return };
+        options.renew(socket, self.endpoint.transport);
+        // A unit says itself whose its socket is. Ours were as the table said then; what can no more be
+        // changed holds when they are bound again.
+        let _ = match &self.bound {
+            _ if self.unit.is_some() => Ok(()),
+            Address::Path(path) => options.file.give(path, self.file),
+            Address::Inet(_) => options.set_device(socket),
+            Address::Abstract(_) => Ok(()),
+        };
     }
 
     fn begin(&mut self, socket: OwnedFd) {
@@ -210,14 +220,22 @@ impl Listener {
         }
     }
 
-    /// Gives it the options of a new table.
-    pub(super) fn set_options(&mut self, options: SocketOptions) {
-        if self.options != options {
-            self.options = options;
-            if let Some(socket) = self.socket() {
-                options.renew(socket, self.endpoint.transport);
+    /// Gives it the options of a new table. The error is of what can be changed only at the next start.
+    pub(super) fn set_options(&mut self, options: SocketOptions) -> Result<(), BindError> {
+        let before = std::mem::replace(&mut self.options, options);
+        let (Some(socket), true) = (self.socket(), before != options) else {
+            return Ok(());
+        };
+        let transport = self.endpoint.transport;
+        options.renew(socket, transport);
+        let changed = match &self.bound {
+            Address::Path(path) if before.file != options.file => {
+                options.file.give(path, self.file)
             }
-        }
+            Address::Inet(_) if before.device != options.device => options.set_device(socket),
+            _ => Ok(()),
+        };
+        changed.map_err(|(call, errno)| BindError { call, errno })
     }
 
     /// How long to wait before the next attempt to bind; the next time twice as long.
@@ -258,16 +276,17 @@ fn file_of(address: &Address) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Removes a Unix socket that nobody serves any more and that is ours to remove. Anything else at
-/// the path stays.
-fn remove_stale(address: &Address, transport: Transport) -> bool {
+/// Removes a Unix socket that nobody serves any more and that is ours to remove: of ourselves, or of
+/// whom we would give it to. Anything else at the path stays.
+fn remove_stale(address: &Address, transport: Transport, rights: FileRights) -> bool {
     let Address::Path(path) = address else {
         return false;
     };
     let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return false;
     };
-    let is_ours = metadata.uid() == nix::unistd::geteuid().as_raw();
+    let is_own = metadata.uid() == nix::unistd::geteuid().as_raw();
+    let is_ours = is_own || rights.user == Some(metadata.uid());
     let is_stale =
         metadata.file_type().is_socket() && socket::is_alive(path, transport) == Ok(false);
     is_ours && is_stale && std::fs::remove_file(path).is_ok()
@@ -290,6 +309,12 @@ pub(super) fn advice(error: BindError, address: &Address) -> &'static str {
         (Errno::ENOENT, Address::Path(_)) => "; its directory does not exist",
         (Errno::EACCES, Address::Path(_)) => "; its directory is not ours to write to",
         (Errno::EAFNOSUPPORT, _) => "; this host does not have that kind of address",
+        (Errno::ENODEV, _) => {
+            "; this host does not have that network interface (ip link lists them)"
+        }
+        (Errno::EPERM, _) if error.call == "chown" => {
+            "; only root may give a socket to another user, or to a group that it is not in"
+        }
         _ => "",
     }
 }

@@ -10,6 +10,7 @@
 //! answers commands, `stop` ends.
 
 mod account;
+mod background;
 mod bans;
 mod changes;
 mod children;
@@ -46,7 +47,7 @@ use crate::sys::signal::{Mail, Mailbox};
 use crate::sys::spawn::Spawner;
 use crate::sys::time::Clock;
 use crate::sys::{Errno, fd};
-use crate::table::{Server, ServiceId};
+use crate::table::{ListenerId, Server, ServiceId};
 use account::Accounts;
 use children::{Children, SessionFacts};
 use control::{Control, Since};
@@ -91,6 +92,7 @@ pub struct Supervisor {
     accounts: Accounts,
     lives: Lives,
     waiters: HashMap<i32, waiting::Waiter>,
+    yielded: HashMap<ListenerId, background::Yielded>,
     diag: Diag,
     pipes: stderr::Pipes,
     shortage: Shortage,

@@ -4,6 +4,7 @@ use super::Supervisor;
 use super::account::Ended;
 use super::children::{Child, Role, Search};
 use super::timers::Timer;
+use super::waiting::Run;
 use super::word::Word;
 use crate::admission::Permit;
 use crate::event::Event;
@@ -185,8 +186,12 @@ impl Supervisor {
         }
         let made_room = self.admission.release(permit);
         if session.peer.is_none() {
-            let ended_well = failure.is_none() && status == wait::Status::Exited(0);
-            self.restore(pid, session.service, duration, ended_well);
+            let run = match (failure, status) {
+                (Some(_), _) => Run::None,
+                (None, wait::Status::Exited(0)) => Run::Well(duration),
+                (None, _) => Run::Badly(duration),
+            };
+            self.restore(pid, session.service, run);
             self.wake_all();
         }
         if made_room {

@@ -11,7 +11,7 @@ use super::link::Attachment;
 use super::listeners::{self, Key, State};
 use crate::admission::Policy;
 use crate::control::{Order, Place, Work};
-use crate::event::Event;
+use crate::event::{Event, words};
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::socket::{self, BindError};
@@ -54,9 +54,10 @@ impl Supervisor {
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
-        self.configure_lives(services.iter().any(|service| service.life.needs_pulse()));
+        self.configure_lives(services.iter().map(|service| service.life));
         let wanted = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
+        self.forget_lists();
         self.wake_all();
 
         let first = self.phase.begin_serving();
@@ -228,12 +229,20 @@ impl Supervisor {
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
-        listener.set_options(options);
+        let renewed = listener.set_options(options);
         let before = listener.service;
         listener.service = service;
         listener.endpoint = endpoint;
         listener.unwanted = false;
-        let state = listener.state;
+        let (state, address) = (listener.state, listener.shown());
+        if let Err(error) = renewed {
+            let text = format!(
+                "the socket {address} stays as it was: {}: {}; what the table says holds when it is bound again",
+                error.call,
+                words(error.errno)
+            );
+            self.observe(&Event::Warning { text: &text });
+        }
         match state {
             // It comes home when its program ends, and serves by the new facts from then on.
             State::Lent | State::Leaving => {}

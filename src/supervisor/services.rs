@@ -3,6 +3,7 @@
 //! A service is the same across reloads as long as its name is. One that was removed stays until
 //! its last session has ended, so that counters and end records still have a name.
 
+use super::background::Background;
 use super::condition::Condition;
 use crate::admission::Policy;
 use crate::event::{Event, Tally};
@@ -30,6 +31,8 @@ pub(super) struct Entry {
     backoff: Duration,
     /// Runs of it in a row that may have consumed nothing.
     doubts: u32,
+    /// Who else may have its sockets.
+    pub(super) background: Background,
     /// Removed from the table.
     pub(super) retired: bool,
     /// For those who ask.
@@ -46,6 +49,7 @@ impl Entry {
             listeners: Vec::new(),
             backoff: BACKOFF.0,
             doubts: 0,
+            background: Background::default(),
             retired: false,
             condition: Condition::default(),
         }

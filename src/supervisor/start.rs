@@ -162,6 +162,7 @@ impl Supervisor {
             accounts: Default::default(),
             lives: Default::default(),
             waiters: Default::default(),
+            yielded: Default::default(),
             diag: Default::default(),
             pipes: Default::default(),
             shortage: Default::default(),

@@ -8,7 +8,7 @@ use super::Supervisor;
 use super::children::Role;
 use super::timers::Timer;
 use crate::event::{Event, Tally};
-use crate::sys::signal::end_group;
+use crate::sys::signal::{Signal, signal_group};
 use crate::table::ListenerId;
 use std::time::{Duration, Instant};
 
@@ -152,9 +152,14 @@ impl Supervisor {
     }
 
     fn end_programs(&mut self, forcibly: bool, step: Step, time: Duration) {
+        let signal = match forcibly {
+            true => Signal::SIGKILL,
+            false => Signal::SIGTERM,
+        };
         for (pid, child) in self.children.iter() {
-            if matches!(child.role, Role::Program { .. }) {
-                end_group(pid, forcibly);
+            let is_program = matches!(child.role, Role::Program { .. });
+            if is_program && !self.lives.signal(pid, signal) {
+                signal_group(pid, signal);
             }
         }
         self.dismiss_worker();

@@ -209,10 +209,11 @@ impl Supervisor {
                 if let Some(cookie) = connected.cookie {
                     self.accounts.expect(cookie);
                 }
-                let pid = launched.spawned.pid;
+                let spawned = launched.spawned;
                 self.enter_program(launched, session, connected.at, connected.cookie);
                 if facts.life.is_limited() {
-                    self.begin_life(pid, session, facts.life, connected.at, ends.flatten());
+                    let (life, ends) = (facts.life, ends.flatten());
+                    self.begin_life(spawned, session, life, connected.at, ends);
                 }
                 self.shortage.succeeded(&mut self.timers);
             }

@@ -6,15 +6,21 @@ use super::listeners::{Listeners, State};
 use super::services::Entry;
 use crate::event::Event;
 use crate::launch::{self, Lent};
+use crate::sys::fd::clear_flags;
 use crate::sys::poll::{Arrivals, is_readable};
-use crate::sys::queue::{Diag, QueueHead};
-use crate::sys::socket;
+use crate::sys::queue::{Diag, QueueHead, drop_head};
+use crate::sys::socket::{self, Peer};
 use crate::table::{ListenerId, Pass, ServiceId};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A program that lived this long has done something, whatever its queue looks like.
 const GOOD_RUN: Duration = Duration::from_secs(1);
+
+/// When a program that takes nothing would rest that long, the datagram that waits first is dropped: it
+/// was tried four times by then, in less than a second.
+const POISON: Duration = Duration::from_millis(800);
 
 /// How long a listener rests whose program has used up its rate, and the next start is further away:
 /// there is nobody to refuse.
@@ -26,9 +32,29 @@ pub(super) struct Waiter {
     lent: Vec<Queue>,
 }
 
+/// How a `wait` program went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// It could not be run.
+    None,
+    /// It ended with an error, after so long.
+    Badly(Duration),
+    /// It ended well, after so long.
+    Well(Duration),
+}
+
+impl Run {
+    fn is_short(self) -> bool {
+        match self {
+            Run::None => true,
+            Run::Badly(lived) | Run::Well(lived) => lived < GOOD_RUN,
+        }
+    }
+}
+
 /// What a `wait` program was lent, as it was then.
 #[derive(Debug)]
-struct Queue {
+pub(super) struct Queue {
     listener: ListenerId,
     /// What waited first.
     head: Option<QueueHead>,
@@ -74,6 +100,9 @@ impl Supervisor {
         }
         if self.is_lent(service) {
             return self.rest(id);
+        }
+        if self.leaves_to_holder(id, service) {
+            return;
         }
         let plan = self.services.plan(service, self.inherited);
         let (Some(entry), Some(plan)) = (self.services.get(service), plan) else {
@@ -164,22 +193,23 @@ impl Supervisor {
     /// surely consumed nothing, rests longer and longer. Where that is only likely (as many wait at a
     /// listener as before, but others have come) it rests shortly, and only after several such
     /// runs: a service must not be put to sleep by much traffic.
-    pub(super) fn restore(
-        &mut self,
-        pid: i32,
-        service: ServiceId,
-        lived: Duration,
-        ended_well: bool,
-    ) {
+    pub(super) fn restore(&mut self, pid: i32, service: ServiceId, run: Run) {
         let Some(waiter) = self.waiters.remove(&pid) else {
             return;
         };
-        let appetite = match lived < GOOD_RUN {
-            true => self.appetite(&waiter, ended_well),
+        let appetite = match run.is_short() {
+            true => self.appetite(&waiter, matches!(run, Run::Well(_))),
             false => Appetite::Sound,
         };
+        let ids: Vec<ListenerId> = waiter.lent.iter().map(|queue| queue.listener).collect();
+        let took_something = appetite == Appetite::Sound;
+        let is_held = run.is_short()
+            && run != Run::None
+            && self.look_for_holder(service, pid, &ids, took_something);
         let pause = match appetite {
-            Appetite::None => self.back_off(service),
+            // It is for that one to take what waits.
+            _ if is_held => None,
+            Appetite::None => self.back_off(service, &waiter, run),
             Appetite::Doubtful => self.services.get_mut(service).and_then(Entry::doubt),
             Appetite::Sound => {
                 self.services.get_mut(service).map(Entry::calm_down);
@@ -218,10 +248,28 @@ impl Supervisor {
         judged.max().unwrap_or(Appetite::Sound)
     }
 
-    fn back_off(&mut self, service: ServiceId) -> Option<Duration> {
+    /// Whether something of what waited then was taken, as far as can be told.
+    pub(super) fn has_taken(&mut self, queue: &Queue) -> bool {
+        let now = head_of(&self.listeners, &mut self.diag, queue.listener);
+        queue.appetite(now, true) == Appetite::Sound
+    }
+
+    /// A program has consumed nothing. Returns how long it rests.
+    fn back_off(&mut self, service: ServiceId, waiter: &Waiter, run: Run) -> Option<Duration> {
         let entry = self.services.get_mut(service)?;
         let pause = entry.back_off();
         let facts = Rc::clone(&entry.facts);
+        if run != Run::None && pause >= POISON {
+            // The first time what waits behind it is tried at once.
+            let rest = if pause == POISON {
+                Duration::ZERO
+            } else {
+                pause
+            };
+            if self.drop_poison(service, waiter, rest) {
+                return (!rest.is_zero()).then_some(rest);
+            }
+        }
         self.observe_service(
             service,
             &Event::BackingOff {
@@ -232,8 +280,45 @@ impl Supervisor {
         Some(pause)
     }
 
-    /// Makes a listener anew if its program has left it unfit. (Its flags are put right when it is
-    /// activated.)
+    /// Drops the datagrams that wait first and were not taken. Returns whether there were any.
+    fn drop_poison(&mut self, service: ServiceId, waiter: &Waiter, pause: Duration) -> bool {
+        let mut any = false;
+        for queue in &waiter.lent {
+            let Some(listener) = self.listeners.get(queue.listener) else {
+                continue;
+            };
+            let transport = listener.endpoint.transport;
+            let is_fit = |socket: &BorrowedFd| socket::damage(*socket, transport).is_none();
+            // One that is made anew loses all that waits.
+            let Some(socket) = listener.socket().filter(is_fit) else {
+                continue;
+            };
+            if transport.is_connected() {
+                continue;
+            }
+            let now = head_of(&self.listeners, &mut self.diag, queue.listener);
+            if now.is_none() || now != queue.head {
+                continue;
+            }
+            let (Ok(peer), Some(entry)) =
+                (drop_head(socket, transport), self.services.get(service))
+            else {
+                continue;
+            };
+            let (facts, address) = (Rc::clone(&entry.facts), listener.shown());
+            let event = Event::DatagramDropped {
+                service: &facts.name,
+                address: &address,
+                peer: peer.map(Peer::Inet),
+                pause,
+            };
+            self.observe_service(service, &event);
+            any = true;
+        }
+        any
+    }
+
+    /// Puts a listener right that its program has left unfit: makes it anew where nothing else helps.
     fn repair(&mut self, id: ListenerId, rests: bool) {
         let Some(listener) = self.listeners.get(id) else {
             return;
@@ -241,37 +326,43 @@ impl Supervisor {
         let Some(socket) = listener.socket() else {
             return;
         };
-        let Some(reason) = socket::damage(socket, listener.endpoint.transport) else {
-            let transport = listener.endpoint.transport;
-            listener.options.restore_backlog(socket, transport);
+        let transport = listener.endpoint.transport;
+        if let Some(reason) = socket::damage(socket, transport) {
+            self.tell_damage(id, reason, true);
+            self.bind_anew(id);
+            if rests {
+                self.disarm(id);
+            }
+            return;
+        }
+        listener.options.restore_backlog(socket, transport);
+        if let Some(reason) = clear_flags(socket) {
+            self.tell_damage(id, reason, false);
+        }
+    }
+
+    fn tell_damage(&mut self, id: ListenerId, reason: &'static str, is_new: bool) {
+        let Some(listener) = self.listeners.get(id) else {
             return;
         };
         let (service, address) = (listener.service, listener.shown());
-        let Some(facts) = self
-            .services
-            .get(service)
-            .map(|entry| Rc::clone(&entry.facts))
-        else {
+        let entry = self.services.get(service);
+        let Some(facts) = entry.map(|entry| Rc::clone(&entry.facts)) else {
             return;
         };
-        self.observe_service(
-            service,
-            &Event::SocketDamaged {
-                service: &facts.name,
-                address: &address,
-                reason,
-            },
-        );
-        self.bind_anew(id);
-        if rests {
-            self.disarm(id);
-        }
+        let event = Event::SocketDamaged {
+            service: &facts.name,
+            address: &address,
+            reason,
+            is_new,
+        };
+        self.observe_service(service, &event);
     }
 }
 
 /// A listener that is about to be lent. It is watched before its head is looked at: what comes in
 /// between then counts twice, which makes for doubt and not for a wrong verdict.
-fn queue_of(listeners: &Listeners, diag: &mut Diag, id: ListenerId) -> Queue {
+pub(super) fn queue_of(listeners: &Listeners, diag: &mut Diag, id: ListenerId) -> Queue {
     let streams = listeners
         .get(id)
         .filter(|listener| listener.endpoint.transport.is_connected());

@@ -157,6 +157,21 @@ pub fn set_nonblocking(fd: BorrowedFd, on: bool) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Clears all flags of an open file that may be changed (fcntl(2), F_SETFL). Returns what they were, if
+/// any was set, in words.
+pub fn clear_flags(fd: BorrowedFd) -> Option<&'static str> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).ok()?);
+    let found = flags & (OFlag::O_NONBLOCK | OFlag::O_ASYNC | OFlag::O_APPEND | OFlag::O_DIRECT);
+    if found.is_empty() {
+        return None;
+    }
+    fcntl(fd, FcntlArg::F_SETFL(flags & !found)).ok()?;
+    Some(match found.contains(OFlag::O_NONBLOCK) {
+        true => "it does not block any more",
+        false => "its flags were changed",
+    })
+}
+
 /// An anonymous file in memory, close-on-exec.
 pub fn memory_file(name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     // SAFETY: `name` is a C string that outlives the call.

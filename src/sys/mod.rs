@@ -6,11 +6,13 @@
 
 pub mod address;
 pub mod caller;
+pub mod cgroup;
 pub mod confine;
 pub mod datagram;
 pub mod destroyed;
 pub mod fd;
 pub mod handed;
+pub mod holders;
 pub mod limits;
 pub mod names;
 pub mod options;
@@ -19,6 +21,7 @@ pub mod pulse;
 pub mod queue;
 pub mod signal;
 pub mod socket;
+pub mod socket_file;
 pub mod spawn;
 pub mod stream;
 pub mod terminal;

@@ -3,8 +3,11 @@
 
 use super::Errno;
 use super::address::Transport;
+use super::socket_file::FileRights;
+use nix::libc;
 use nix::sys::socket::{self as net, AddressFamily, SockFlag, SockType, sockopt};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 
 /// What a listener is to have.
@@ -21,6 +24,39 @@ pub struct SocketOptions {
     pub backlog: Option<u16>,
     /// Whether an address may be bound that this host does not have yet (IP_FREEBIND).
     pub freebind: bool,
+    /// The network interface that it is bound to (SO_BINDTODEVICE).
+    pub device: Option<Device>,
+    /// Who may connect to a Unix socket in the file system.
+    pub file: FileRights,
+}
+
+/// The name of a network interface: 1 to 15 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device([u8; libc::IFNAMSIZ]);
+
+impl Device {
+    /// The interface of this name; `None` for what cannot be one.
+    pub fn new(name: &str) -> Option<Device> {
+        let is_name = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b':';
+        let mut bytes = [0; libc::IFNAMSIZ];
+        if name.is_empty() || name.len() >= bytes.len() || !name.bytes().all(is_name) {
+            return None;
+        }
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        (![".", ".."].contains(&name)).then_some(Device(bytes))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        let length = self.0.iter().position(|byte| *byte == 0);
+        std::str::from_utf8(&self.0[..length.unwrap_or(0)]).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// `keepalive`: SO_KEEPALIVE and its times. `None` is the system's own.
@@ -62,10 +98,20 @@ impl SocketOptions {
             net::setsockopt(&socket, sockopt::IpFreebind, &true)
                 .map_err(|errno| ("setsockopt IP_FREEBIND", errno))?;
         }
+        if self.device.is_some() && family != AddressFamily::Unix {
+            self.set_device(socket)?;
+        }
         match transport {
             Transport::Tcp => self.set(socket),
             _ => Ok(()),
         }
+    }
+
+    /// Binds a socket to its interface, or to none. One that is bound already takes CAP_NET_RAW.
+    pub fn set_device(&self, socket: BorrowedFd) -> Result<(), (&'static str, Errno)> {
+        let name = self.device.map(|device| OsString::from(device.name()));
+        net::setsockopt(&socket, sockopt::BindToDevice, &name.unwrap_or_default())
+            .map_err(|errno| ("setsockopt SO_BINDTODEVICE", errno))
     }
 
     /// Sets all that are not the system's own.

@@ -6,11 +6,13 @@
 use super::Errno;
 use super::address::Transport;
 use super::fd::raise;
+use super::socket::inet_address;
 use nix::sys::socket::{
     self as net, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt,
 };
 use nix::{libc, sys::stat};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -47,11 +49,10 @@ impl Diag {
         }
     }
 
-    /// What waits first, if that can be told: of Unix datagrams it cannot, but by a receive that may
-    /// be given descriptors. Nothing is read.
+    /// What waits first, if that can be told. Nothing is read.
     pub fn head(&mut self, socket: BorrowedFd, transport: Transport) -> Option<QueueHead> {
         match transport {
-            Transport::Udp => head_stamp(socket).map(QueueHead::Datagram),
+            Transport::Udp | Transport::UnixDatagram => head_stamp(socket).map(QueueHead::Datagram),
             _ => self.waiting(socket, transport).map(QueueHead::Waiting),
         }
     }
@@ -75,22 +76,79 @@ impl Diag {
 }
 
 /// When the datagram that waits first arrived. The kernel notes it when first asked and keeps it, so
-/// that no two datagrams have the same, however alike they are.
+/// that no two datagrams have the same, however alike they are. Descriptors that came with one (on a
+/// Unix socket) are not received: there is room for the stamp only, which comes first.
 fn head_stamp(socket: BorrowedFd) -> Option<Duration> {
+    peek(socket)?.stamp
+}
+
+/// What the kernel tells of the datagram that waits first.
+struct Peeked {
+    stamp: Option<Duration>,
+    /// Whether there was more to be told, such as descriptors.
+    has_more: bool,
+}
+
+fn peek(socket: BorrowedFd) -> Option<Peeked> {
     net::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
-    let mut space = nix::cmsg_space!(nix::sys::time::TimeSpec);
-    let flags = net::MsgFlags::MSG_PEEK | net::MsgFlags::MSG_DONTWAIT;
-    let mut stamp = None;
-    if let Ok(message) = net::recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut space), flags) {
-        for control in message.cmsgs().into_iter().flatten() {
-            if let net::ControlMessageOwned::ScmTimestampns(time) = control {
-                stamp = Some(Duration::from(time));
-            }
-        }
-    }
+    let peeked = peek_stamp(socket);
     // The program is to find the socket as the table says.
     let _ = net::setsockopt(&socket, sockopt::ReceiveTimestampns, &false);
-    stamp
+    peeked
+}
+
+/// Not by nix, which gives nothing of what was cut short.
+fn peek_stamp(socket: BorrowedFd) -> Option<Peeked> {
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        time: libc::timespec,
+    }
+    let mut control = MaybeUninit::<Control>::zeroed();
+    // SAFETY: all-zero bytes are a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the message has a buffer for control data, of the size that is said, and no other.
+    Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) }).ok()?;
+    // SAFETY: zeroed above, and every bit pattern is valid.
+    let Control { header, time } = unsafe { control.assume_init() };
+    let is_stamp = message.msg_controllen as usize >= size_of::<Control>()
+        && header.cmsg_level == libc::SOL_SOCKET
+        && header.cmsg_type == libc::SCM_TIMESTAMPNS;
+    let stamp = || {
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        Some(Duration::new(seconds, time.tv_nsec as u32))
+    };
+    Some(Peeked {
+        stamp: stamp().filter(|_| is_stamp),
+        has_more: message.msg_flags & libc::MSG_CTRUNC != 0,
+    })
+}
+
+/// Drops the datagram that waits first, unread, and says which IP address sent it. EPERM for one on a
+/// Unix socket that may bring descriptors: we would have to close them, and that may take its time.
+pub fn drop_head(socket: BorrowedFd, transport: Transport) -> Result<Option<SocketAddr>, Errno> {
+    if transport != Transport::Udp && peek(socket).is_some_and(|peeked| peeked.has_more) {
+        return Err(Errno::EPERM);
+    }
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: nothing is written through the null pointer, whose length is 0; storage and length
+    // describe a buffer of ours that is large enough for any address.
+    Errno::result(unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            std::ptr::null_mut(),
+            0,
+            libc::MSG_DONTWAIT,
+            storage.as_mut_ptr().cast(),
+            &mut length,
+        )
+    })?;
+    // SAFETY: zeroed above, and every bit pattern is a valid sockaddr_storage.
+    Ok(inet_address(&unsafe { storage.assume_init() }))
 }
 
 /// How many connections wait in a TCP listener's queue (tcp(7), TCP_INFO).
@@ -160,9 +218,9 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
-    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
     #[test]
     fn waiting_connections_are_counted() {
@@ -179,6 +237,52 @@ mod tests {
         let _three = UnixStream::connect_addr(&name).unwrap();
         assert_eq!(diag.waiting(tcp.as_fd(), Transport::Tcp), Some(1));
         assert_eq!(diag.waiting(unix.as_fd(), Transport::UnixStream), Some(2));
+    }
+
+    #[test]
+    fn datagrams_are_told_apart_and_the_first_can_be_dropped() {
+        let mut diag = Diag::default();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(udp.local_addr().unwrap()).unwrap();
+        assert_eq!(diag.head(udp.as_fd(), Transport::Udp), None);
+        assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));
+        (0..2).for_each(|_| assert_eq!(client.send(b"x").unwrap(), 1));
+        let first = diag.head(udp.as_fd(), Transport::Udp).unwrap();
+        assert_eq!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
+        let dropped = drop_head(udp.as_fd(), Transport::Udp);
+        assert_eq!(dropped, Ok(Some(client.local_addr().unwrap())));
+        assert_ne!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
+        assert!(drop_head(udp.as_fd(), Transport::Udp).is_ok());
+        assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn unix_datagrams_are_told_apart_and_bring_no_descriptors() {
+        use std::io::IoSlice;
+        let mut diag = Diag::default();
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let rights = [std::io::stdin().as_raw_fd()];
+        for _ in 0..2 {
+            let control = [net::ControlMessage::ScmRights(&rights)];
+            let parts = [IoSlice::new(b"x")];
+            let flags = MsgFlags::empty();
+            net::sendmsg::<()>(theirs.as_raw_fd(), &parts, &control, flags, None).unwrap();
+        }
+        // The next descriptor has the same number: none has come.
+        let number = || std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+        let free = number();
+        let first = diag.head(ours.as_fd(), Transport::UnixDatagram).unwrap();
+        let again = diag.head(ours.as_fd(), Transport::UnixDatagram);
+        assert_eq!((again, number()), (Some(first), free));
+        ours.recv(&mut [0]).unwrap();
+        let next = diag.head(ours.as_fd(), Transport::UnixDatagram);
+        assert!(next.is_some_and(|next| next != first));
+        let drop_head = || drop_head(ours.as_fd(), Transport::UnixDatagram);
+        assert_eq!(drop_head(), Err(Errno::EPERM));
+        ours.recv(&mut [0]).unwrap();
+        theirs.send(b"plain").unwrap();
+        assert_eq!((drop_head(), drop_head()), (Ok(None), Err(Errno::EAGAIN)));
     }
 
     #[test]

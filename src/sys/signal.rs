@@ -4,12 +4,12 @@
 //! mask.
 
 use super::Errno;
-use super::fd::raise;
+use super::fd::{own, raise};
 pub use nix::sys::signal::Signal;
 use nix::sys::signal::{SigSet, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Signals are numbered from 1 to this.
 const LAST_SIGNAL: i32 = 64;
@@ -109,6 +109,28 @@ impl AsFd for Mailbox {
     }
 }
 
+/// A descriptor of the process that has this number now (pidfd_open(2)).
+pub(super) fn open_process(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: plain system call.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    Ok(own(Errno::result(number)? as i32))
+}
+
+/// Sends a signal to that process, and to no later one of its number.
+pub(super) fn signal_process(process: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open; without details the kernel fills them in.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<u8>(),
+            0,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
 /// Sends SIGKILL to one process. The pid must be a child that was not reaped, or it may be anyone's.
 pub fn kill_process(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -131,15 +153,4 @@ pub fn signal_left_behind(pid: i32, signal: Signal) {
 /// long as it has one.
 pub fn is_group_empty(pid: i32) -> bool {
     nix::sys::signal::killpg(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
-}
-
-/// Asks a child's whole process group to end, or ends it. Each child leads a session and a group of
-/// its own.
-pub fn end_group(pid: i32, forcibly: bool) {
-    let signal = if forcibly {
-        Signal::SIGKILL
-    } else {
-        Signal::SIGTERM
-    };
-    let _ = nix::sys::signal::killpg(Pid::from_raw(pid), signal);
 }

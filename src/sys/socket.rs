@@ -82,7 +82,10 @@ pub fn bind(
     options
         .prepare(socket.as_fd(), transport, family)
         .map_err(|(call, errno)| BindError { call, errno })?;
-    bind_to(&socket, address).map_err(failed("bind"))?;
+    bind_to(&socket, address, options.file.mask()).map_err(failed("bind"))?;
+    if let Address::Path(path) = address {
+        give_rights(path, options)?;
+    }
     if transport.is_connected() {
         net::listen(&socket, options.backlog()).map_err(failed("listen"))?;
     }
@@ -103,15 +106,26 @@ fn family_and_kind(transport: Transport, address: &Address) -> (AddressFamily, S
     (family, kind)
 }
 
-fn bind_to(socket: &OwnedFd, address: &Address) -> Result<(), Errno> {
+/// A file that cannot be given its rights is of no use, and not left behind.
+fn give_rights(path: &str, options: &SocketOptions) -> Result<(), BindError> {
+    if options.file.is_plain() {
+        return Ok(());
+    }
+    options.file.give(path, None).map_err(|(call, errno)| {
+        let _ = std::fs::remove_file(path);
+        BindError { call, errno }
+    })
+}
+
+/// Binds it; the mask is for the file of a Unix socket.
+fn bind_to(socket: &OwnedFd, address: &Address, mask: u32) -> Result<(), Errno> {
     let fd = socket.as_raw_fd();
     match address {
         Address::Inet(address) => net::bind(fd, &SockaddrStorage::from(*address)),
         Address::Abstract(name) => net::bind(fd, &net::UnixAddr::new_abstract(name.as_bytes())?),
         Address::Path(path) => {
-            // Everybody may connect, as to a port; the mask belongs to this process alone and
-            // nothing else runs in it.
-            let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o111));
+            // The mask belongs to this process alone, and nothing else runs in it.
+            let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
             let result =
                 net::UnixAddr::new(path.as_str()).and_then(|address| net::bind(fd, &address));
             nix::sys::stat::umask(before);

@@ -5,11 +5,8 @@
 //! whole while it lives, whatever sessions they begin. What cannot be read is not found.
 
 use super::Errno;
-use super::fd::own;
-use super::signal::Signal;
-use nix::libc;
+use super::signal::{Signal, open_process, signal_process};
 use std::fs;
-use std::os::fd::AsRawFd;
 
 /// The most that is remembered of one tree, so that a fork bomb does not become ours.
 const MOST: usize = 1024;
@@ -93,24 +90,12 @@ impl Process {
     }
 
     fn signal(self, signal: Signal) -> Result<(), Errno> {
-        // SAFETY: plain system call.
-        let number = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid, 0) };
-        let pidfd = own(Errno::result(number)? as i32);
+        let process = open_process(self.pid)?;
         // The descriptor is of whoever has the number; only now is it known who that is.
         if !self.is_alive() {
             return Err(Errno::ESRCH);
         }
-        // SAFETY: the descriptor is ours and open; without details the kernel fills them in.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                pidfd.as_raw_fd(),
-                signal as i32,
-                std::ptr::null::<u8>(),
-                0,
-            )
-        };
-        Errno::result(result).map(drop)
+        signal_process(&process, signal)
     }
 }
 

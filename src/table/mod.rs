@@ -22,8 +22,8 @@ pub use prefixes::network;
 pub use rate::Rate;
 pub use rules::{Refusal, RefusalTexts, Rules, SourcePrefix, WhenFull};
 pub use service::{
-    Action, Builtin, Identity, Keepalive, Limit, Pass, Program, Resource, Service, SocketOptions,
-    Stderr,
+    Action, Builtin, Device, FileRights, Identity, Keepalive, Limit, Pass, Program, Resource,
+    Service, SocketOptions, Stderr,
 };
 
 use serde::{Deserialize, Serialize};

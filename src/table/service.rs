@@ -2,7 +2,8 @@
 
 use super::{Address, Endpoint, Life};
 pub use crate::sys::limits::Resource;
-pub use crate::sys::options::{Keepalive, SocketOptions};
+pub use crate::sys::options::{Device, Keepalive, SocketOptions};
+pub use crate::sys::socket_file::FileRights;
 use serde::{Deserialize, Serialize};
 
 /// A service. `config` makes only ones that make sense, so nobody downstream asks again.

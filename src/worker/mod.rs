@@ -27,7 +27,7 @@ use crate::refuse::Leaving;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::time::Clock;
 use crate::sys::{Errno, confine, limits};
-use crate::table::Address;
+use crate::table::{Acl, Address};
 use listeners::Listeners;
 use recency::Recency;
 use reflection::OwnSockets;
@@ -74,6 +74,8 @@ pub enum Failure {
     /// A service's admission keys were lost on the way, or make no sense. Without them it would let
     /// everybody in.
     NoKeys(ServiceId),
+    /// A list of addresses was, likewise.
+    NoList(u32),
 }
 
 impl fmt::Display for Failure {
@@ -84,6 +86,7 @@ impl fmt::Display for Failure {
             Failure::NoKeys(service) => {
                 write!(f, "service {} came without its admission keys", service.0)
             }
+            Failure::NoList(list) => write!(f, "the list of addresses {list} did not come"),
             Failure::NoDescriptor(listener) => {
                 write!(
                     f,
@@ -149,6 +152,8 @@ struct Worker<'a> {
     admission: Admission<ServiceId>,
     /// The admission keys of services that have any.
     policies: HashMap<ServiceId, (String, Rc<Policy>)>,
+    /// Lists of addresses by the numbers that the supervisor calls them.
+    lists: HashMap<u32, Rc<Acl>>,
     /// Refused clients that have not gone yet.
     leaving: Leaving,
     sessions: Recency<Session>,
@@ -182,6 +187,7 @@ impl<'a> Worker<'a> {
             listeners: Listeners::default(),
             admission: Admission::new(settings.max_connections),
             policies: HashMap::new(),
+            lists: HashMap::new(),
             leaving: Leaving::new(settings.descriptors),
             sessions: Recency::new(),
             relays: Relays::default(),

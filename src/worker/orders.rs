@@ -5,7 +5,8 @@ use super::session::Session;
 use super::{Failure, Worker};
 use crate::admission::Policy;
 use crate::control::{
-    Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId, targets_from_file,
+    Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId, list_from_file,
+    targets_from_file,
 };
 use crate::sys::Errno;
 use crate::sys::datagram;
@@ -96,7 +97,15 @@ impl Worker<'_> {
             }
             Order::End { number } => self.end_those(&HashSet::from([number])),
             Order::ForgetUdp { address } => self.own_udp.forget(address),
-            Order::Policy { service } => self.learn(service, descriptor)?,
+            Order::List { list } => {
+                let acl = descriptor.map(list_from_file);
+                let Some(Ok(acl)) = acl else {
+                    return Err(Failure::NoList(list));
+                };
+                self.lists.insert(list, Rc::new(acl));
+            }
+            Order::ForgetList { list } => drop(self.lists.remove(&list)),
+            Order::Policy { service, list } => self.learn(service, list, descriptor)?,
             Order::Targets { service } => {
                 let targets = descriptor.map(targets_from_file);
                 let Some(Ok(targets)) = targets else {
@@ -150,12 +159,21 @@ impl Worker<'_> {
     }
 
     /// Puts a service's admission keys in force.
-    fn learn(&mut self, service: ServiceId, file: Option<OwnedFd>) -> Result<(), Failure> {
+    fn learn(
+        &mut self,
+        service: ServiceId,
+        list: u32,
+        file: Option<OwnedFd>,
+    ) -> Result<(), Failure> {
         let file = file.ok_or(Failure::NoKeys(service))?;
         let keys = Keys::from_file(file).map_err(|_| Failure::NoKeys(service))?;
+        let acl = match list {
+            0 => None,
+            list => Some(self.lists.get(&list).ok_or(Failure::NoList(list))?),
+        };
         let policy = Policy {
             rules: keys.rules.into_owned(),
-            acl: keys.acl.map(|acl| Rc::new(acl.into_owned())),
+            acl: acl.cloned(),
         };
         let known = (keys.name.into_owned(), Rc::new(policy));
         self.policies.insert(service, known);

@@ -217,3 +217,33 @@ fn a_hundred_thousand_prefixes_cost_next_to_no_instructions() {
     }
     server.stop();
 }
+
+#[test]
+fn the_worker_holds_a_list_once_however_many_services_have_it() {
+    // Each list takes a megabyte and a half. Services that differ in another key share it too.
+    const SERVICES: usize = 40;
+    let mut builder = server();
+    let list: String = (0..100_000_u32)
+        .map(|n| format!("{}\n", Ipv4Addr::from(0x0a00_0000 + n)))
+        .collect();
+    builder.directory().file("list", list);
+    for number in 0..SERVICES {
+        let body = format!(
+            "builtin = \"echo\"\ndeny = \"@{{dir}}/list\"\nmax_per_source = {}",
+            number + 1
+        );
+        builder = builder.service(&format!("s{number}"), &body);
+    }
+    let server = builder.start();
+    for number in [0, SERVICES - 1] {
+        check_served(&server.connect(&format!("s{number}")));
+    }
+    let worker = server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    let peak = status(worker.number("pid") as u32, "VmHWM");
+    let kibibytes: u32 = peak.trim_end_matches(" kB").trim().parse().unwrap();
+    assert!(kibibytes < 25_000, "the worker needed {peak}");
+    server.settle();
+    server.stop();
+}

@@ -131,6 +131,29 @@ fn health_is_a_line_and_a_number() {
 }
 
 #[test]
+fn a_service_whose_program_cannot_be_started_is_not_healthy() {
+    let builder = server();
+    let program = builder
+        .directory()
+        .program("program", "#!/bin/sh\necho hi\n");
+    let server = builder
+        .service("a", &format!("command = [\"{program}\"]"))
+        .start();
+    let health = || command(&server, &["health"]).stdout;
+    std::fs::rename(&program, server.directory().join("away")).unwrap();
+    assert_eq!(server.connect("a").read_text(), "");
+    server
+        .log()
+        .wait_for(|line| line.0.starts_with("cannot start a"));
+    assert_eq!(health(), "degraded: a cannot be started\n");
+    std::fs::rename(server.directory().join("away"), &program).unwrap();
+    assert_eq!(server.connect("a").read_text(), "hi\n");
+    server.settle();
+    assert_eq!(health(), "ok: 1 service\n");
+    server.stop();
+}
+
+#[test]
 fn what_cannot_be_written_is_no_success() {
     let server = server().service("a", CAT).start();
     let table = server.directory().join("services.toml");

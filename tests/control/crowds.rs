@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// The clients are ours, and need as many.
-fn descriptor_limit() -> u64 {
+fn own_descriptor_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
@@ -32,7 +32,7 @@ fn median(turns: usize, mut turn: impl FnMut()) -> Duration {
 
 #[test]
 fn status_of_three_thousand_sessions_is_quick_and_delays_nobody() {
-    if descriptor_limit() < 8_000 {
+    if own_descriptor_limit() < 8_000 {
         return skip("needs a descriptor limit of more than 8,000");
     }
     const SESSIONS: usize = 3_000;
@@ -83,7 +83,7 @@ fn status_of_three_thousand_sessions_is_quick_and_delays_nobody() {
 /// Callers that say nothing, half a line, rubbish, too much, or ask for all and read nothing.
 #[test]
 fn a_thousand_hostile_callers_delay_nobody() {
-    if descriptor_limit() < 3_000 {
+    if own_descriptor_limit() < 3_000 {
         return skip("needs a descriptor limit of more than 3,000");
     }
     let server = server()
@@ -166,5 +166,30 @@ fn silence_ends() {
     let lasted = begin.elapsed();
     assert!((9..15).contains(&lasted.as_secs()), "{lasted:?}");
     assert_eq!(next_line(&mut slow), None);
+    server.stop();
+}
+
+#[test]
+fn callers_are_taken_again_after_a_shortage_of_descriptors() {
+    let server = server().service("cat", CAT).start();
+    let mut first = server.control();
+    let status = r#"{"do":"status"}"#;
+    ask(&mut first, status);
+    let usual = descriptor_limit(server.pid());
+    limit_descriptors(server.pid(), 5);
+    // Nobody can take the second, so no more are taken for a while; then the only caller leaves.
+    let mut second = server.control();
+    ask(&mut first, status);
+    drop(first);
+    until("the first has gone", || {
+        let sockets = open_descriptors(server.pid());
+        sockets
+            .iter()
+            .filter(|it| it.starts_with("socket:"))
+            .count()
+            == 2
+    });
+    limit_descriptors(server.pid(), usual);
+    assert_eq!(ask(&mut second, status)[0]["name"], "cat");
     server.stop();
 }

@@ -117,6 +117,17 @@ fn vocabulary() -> Vec<(&'static str, Value)> {
         ("an array of group names in quotes, or group ids", groups),
         ("an address or prefix in quotes", name()),
         ("an address in quotes", name()),
+        ("the name of a network interface, in quotes", name()),
+        (
+            "a table of term, rows, columns, raw and echo",
+            object(&[
+                ("term", name()),
+                ("rows", bits(65535)),
+                ("columns", bits(65535)),
+                ("raw", boolean()),
+                ("echo", boolean()),
+            ]),
+        ),
         ("a user name in quotes", name()),
         ("a group name in quotes", name()),
         ("a user id", id()),
@@ -144,6 +155,10 @@ fn vocabulary() -> Vec<(&'static str, Value)> {
 
 fn text() -> Value {
     json!({ "type": "string" })
+}
+
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
 }
 
 fn duration() -> Value {

@@ -58,7 +58,7 @@ pub(crate) use server::Server;
 pub(crate) use skip::{is_root, skip, without_root};
 pub(crate) use strace::{Strace, lines_of, without_strace};
 pub(crate) use udp::UdpClient;
-pub(crate) use world::{free_port, in_own_network, without_ipv6};
+pub(crate) use world::{free_port, in_own_network, without_control_groups, without_ipv6};
 
 use std::time::Duration;
 

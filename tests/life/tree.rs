@@ -7,10 +7,38 @@ use crate::harness::*;
 /// It does not heed the request to end.
 const DAEMON: &str = "(setsid sh -c \"trap : TERM; echo \\$\\$; while :; do sleep 0.05; done\" &) ";
 
+/// The control group of a process, of version 2; nothing where there are none.
+fn group_of(pid: u32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let group = text.lines().find_map(|line| line.strip_prefix("0::"));
+    group.unwrap_or_default().to_owned()
+}
+
+/// Whether a server was told that there are control groups; skips the test if there are none.
+fn has_groups(server: &Server) -> bool {
+    let note = server
+        .log()
+        .wait_for(|line| line.0.contains("control group"));
+    let has = note.0 == "each connection with a life limit gets a control group";
+    if !has {
+        skip(&note.0);
+    }
+    has
+}
+
 #[test]
 fn a_daemon_that_a_program_has_started_ends_with_it() {
+    check_daemon(server());
+}
+
+#[test]
+fn a_daemon_that_a_program_has_started_ends_with_it_without_control_groups() {
+    check_daemon(without_control_groups(server()));
+}
+
+fn check_daemon(builder: Builder) {
     let text = format!("{DAEMON}; sleep 66");
-    let server = server()
+    let server = builder
         .service(
             "a",
             &format!("{}max_lifetime = \"1s\"\ngrace = \"1s\"", script(&text)),
@@ -54,7 +82,7 @@ fn a_daemon_whose_client_has_vanished_ends_too() {
 fn a_daemon_that_was_seen_ends_although_its_program_ended_before() {
     // The program lives long enough to be looked at.
     let text = format!("{DAEMON}; sleep 2.5");
-    let server = server()
+    let server = without_control_groups(server())
         .service(
             "a",
             &format!("{}kill_on_disconnect = true\ngrace = \"1s\"", script(&text)),
@@ -69,4 +97,94 @@ fn a_daemon_that_was_seen_ends_although_its_program_ended_before() {
     let swept = server.log().wait_for(|line| line.is("swept", "a"));
     assert_eq!(swept.field("reason"), Some("disconnected"));
     server.stop();
+}
+
+#[test]
+fn a_daemon_that_nobody_has_seen_ends_too_where_there_are_control_groups() {
+    // Each parent is gone before anybody has looked; what is stopped does not hear TERM.
+    let text = "setsid sh -c 'setsid sh -c \"echo \\$\\$; kill -STOP \\$\\$; :\" & setsid sh -c \"echo \\$\\$; trap : TERM; while :; do sleep 0.05; done\" &' &";
+    let server = server()
+        .service(
+            "a",
+            &format!("{}kill_on_disconnect = true\ngrace = \"1s\"", script(text)),
+        )
+        .start();
+    if !has_groups(&server) {
+        server.stop();
+        return;
+    }
+    let client = server.connect("a");
+    let daemons = [pid_from(&client), pid_from(&client)];
+    assert_eq!(server.wait_end("a").field("reason"), Some("exited"));
+    let group = group_of(daemons[0]);
+    assert_eq!(group, group_of(daemons[1]));
+    assert!(
+        group.contains(&format!("/oxinetd-{}/", server.pid())),
+        "{group}"
+    );
+    assert!(daemons.into_iter().all(is_running));
+    client.reset();
+    daemons.into_iter().for_each(is_gone);
+    let swept = server.log().wait_for(|line| line.is("swept", "a"));
+    assert_eq!(swept.field("reason"), Some("disconnected"));
+    server.stop();
+}
+
+#[test]
+fn a_control_group_goes_with_its_session_and_those_of_a_killed_server_with_the_next() {
+    let body = format!("{}max_lifetime = \"1h\"", script("echo $$; read x"));
+    let free = script("echo $$; read x");
+    let server = server().service("a", &body).service("free", &free).start();
+    if !has_groups(&server) {
+        server.stop();
+        return;
+    }
+    let place = |group: &str| {
+        let mounts =
+            run(std::process::Command::new("findmnt").args(["-nlt", "cgroup2", "-o", "TARGET"]));
+        let mount = mounts.ok().stdout.lines().next().unwrap().to_owned();
+        std::path::PathBuf::from(format!("{mount}{group}"))
+    };
+    // Without a limit there is no group.
+    let other = server.connect("free");
+    assert_eq!(group_of(pid_from(&other)), group_of(server.pid()));
+    other.send("\n").expect_end();
+
+    let [one, two] = ["a", "a"].map(|name| server.connect(name));
+    let groups = [&one, &two].map(|client| place(&group_of(pid_from(client))));
+    assert_ne!(groups[0], groups[1]);
+    assert!(groups[0].is_dir());
+    one.send("\n").expect_end();
+    until("its group is gone", || !groups[0].exists());
+    assert!(groups[1].is_dir());
+
+    let directory = server.kill();
+    assert!(groups[1].is_dir());
+    two.send("\n").expect_end();
+    drop(directory);
+    let next = crate::harness::server().service("a", &body).start();
+    until("its group is gone", || {
+        !groups[1].parent().unwrap().exists()
+    });
+    next.stop();
+}
+
+#[test]
+fn a_session_that_is_killed_by_hand_goes_with_its_daemons() {
+    for builder in [server(), without_control_groups(server())] {
+        let text = format!("{DAEMON}; sleep 2; echo ready; sleep 69");
+        let server = builder
+            .service("a", &format!("{}idle_timeout = \"3s\"", script(&text)))
+            .start();
+        let client = server.connect("a");
+        let daemon = pid_from(&client);
+        // By then its descendants were looked for.
+        client.expect("ready\n");
+        let kill = r#"{"do":"kill","target":{"service":"a"},"signal":"KILL"}"#;
+        assert_eq!(server.ask(kill)[0]["done"], true);
+        client.read_all();
+        is_gone(daemon);
+        assert_eq!(server.wait_end("a").field("status"), Some("signal:KILL"));
+        server.stop();
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::text::{Edit, Hunk, hunks};
-use super::{Failure, Reload, Verb};
+use super::{CONFIG, Failure, Reload, Verb};
 use crate::cli::check::{mistake_json, summary};
 use crate::cli::output::finish;
 use crate::config::Mistake;
@@ -114,6 +114,14 @@ impl Report {
         })
     }
 
+    /// Exit status: what was written is of no use to a server that cannot load the table.
+    fn status(&self) -> u8 {
+        match self.written && self.old_mistakes > 0 {
+            true => CONFIG,
+            false => 0,
+        }
+    }
+
     fn remarks(&self) -> String {
         let mut out: String = self
             .warnings
@@ -122,7 +130,7 @@ impl Report {
             .collect();
         if self.old_mistakes > 0 {
             out += &format!(
-                "the table has {} that it had before, and will not be loaded until that is corrected: see oxinetd check\n",
+                "the table has {} that it had before: no server loads it until that is corrected (see oxinetd check)\n",
                 summary(self.old_mistakes)
             );
         }
@@ -160,10 +168,11 @@ pub(super) fn tell(verb: Verb, done: &Result<Report, Failure>, as_json: bool) ->
     };
     // Where nobody hears it, the exit status tells.
     let _ = stderr().write_all(remarks.as_bytes());
-    finish(
-        &text,
-        done.as_ref().map_or_else(|failure| failure.status, |_| 0),
-    )
+    let status = match done {
+        Ok(report) => report.status(),
+        Err(failure) => failure.status,
+    };
+    finish(&text, status)
 }
 
 /// Lines of a table may hold anything; a terminal must not obey it.

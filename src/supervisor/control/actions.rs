@@ -302,7 +302,12 @@ impl Supervisor {
         if is_meant {
             killing.count += 1;
             match found {
-                Found::Program(pid) => signal_group(pid, number(killing.signal)),
+                Found::Program(pid) => {
+                    let signal = number(killing.signal);
+                    if !self.lives.signal(pid, signal) {
+                        signal_group(pid, signal);
+                    }
+                }
                 Found::Session(number) => {
                     killing.closed += 1;
                     self.order(Order::End { number }, Attachment::Nothing);

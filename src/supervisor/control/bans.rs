@@ -17,11 +17,25 @@ const NO_SUCH: u8 = 66;
 /// EX_UNAVAILABLE: there is no room.
 const UNAVAILABLE: u8 = 69;
 
+/// How long the worker may take to say that it obeys: it may be stopped.
+const OBEDIENCE: Duration = Duration::from_secs(5);
+
 /// A ban or its end, which the worker has still to obey.
 #[derive(Debug)]
 pub(super) struct Obeying {
     serial: Option<u32>,
     did: String,
+    pub(super) deadline: Instant,
+}
+
+impl Obeying {
+    fn new(serial: Option<u32>, did: String) -> Obeying {
+        Obeying {
+            serial,
+            did,
+            deadline: Instant::now() + OBEDIENCE,
+        }
+    }
 }
 
 /// A ban in force: an item of the list of bans.
@@ -41,7 +55,7 @@ impl Supervisor {
             Ok(serial) => {
                 let did = format!("banned {} for {}", shown(prefix), span(seconds));
                 self.tell_action(caller.who, None, &did);
-                caller.task = Task::Obey(Obeying { serial, did });
+                caller.task = Task::Obey(Obeying::new(serial, did));
             }
             Err(TooManyBans) => {
                 let error =
@@ -66,7 +80,7 @@ impl Supervisor {
         }
         let did = format!("unbanned {}", shown(prefix));
         self.tell_action(caller.who, None, &did);
-        caller.task = Task::Obey(Obeying { serial, did });
+        caller.task = Task::Obey(Obeying::new(serial, did));
     }
 
     /// A ban that holds for all of a prefix, and for more.
@@ -84,10 +98,20 @@ impl Supervisor {
             .map(|ban| shown(ban.prefix))
     }
 
-    /// What was done, once the worker does it too.
-    pub(super) fn obeyed(&self, obeying: &mut Obeying) -> Option<Did> {
+    /// What was done, once the worker does it too; the error says that it does not, so far.
+    pub(super) fn obeyed(&self, obeying: &mut Obeying) -> Option<Result<Did, String>> {
         let owes = obeying.serial.is_some_and(|serial| self.link.owes(serial));
-        (!owes).then(|| Did::new(std::mem::take(&mut obeying.did)))
+        let is_late = Instant::now() >= obeying.deadline;
+        let mut did = || std::mem::take(&mut obeying.did);
+        match (owes, is_late) {
+            (false, _) => Some(Ok(Did::new(did()))),
+            (true, true) => Some(Err(format!(
+                "{} for programs, but not yet for what the worker serves: it has not answered within {} s",
+                did(),
+                OBEDIENCE.as_secs()
+            ))),
+            (true, false) => None,
+        }
     }
 
     pub(super) fn all_bans(&mut self) -> Task {

@@ -270,7 +270,8 @@ impl Supervisor {
     fn part_with(&mut self, caller: &Connection) {
         let _ = self.poller.remove(caller);
         self.control.recent.leave(caller.number);
-        if self.control.callers.is_empty() {
+        // The timer also ends the rest of the socket.
+        if self.control.callers.is_empty() && !self.control.rests {
             self.timers.clear(Timer::Callers);
         }
     }

@@ -18,7 +18,12 @@ fn start() -> Instant {
 impl Since {
     /// This moment.
     pub(in crate::supervisor) fn now() -> Since {
-        let tenths = start().elapsed().as_millis() / 100;
+        Since::at(Instant::now())
+    }
+
+    /// A moment since the start.
+    pub(super) fn at(moment: Instant) -> Since {
+        let tenths = moment.saturating_duration_since(start()).as_millis() / 100;
         Since(u32::try_from(tenths).unwrap_or(u32::MAX))
     }
 

@@ -82,6 +82,7 @@ impl Task {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Task::Drain(draining) => Some(draining.deadline),
+            Task::Obey(obeying) => Some(obeying.deadline),
             _ => None,
         }
     }
@@ -223,7 +224,8 @@ impl Supervisor {
                 None => caller.finish(&Done { done: true }, Instant::now()),
             },
             Task::Obey(obeying) => match self.obeyed(obeying) {
-                Some(did) => caller.finish(&did, Instant::now()),
+                Some(Ok(did)) => caller.finish(&did, Instant::now()),
+                Some(Err(error)) => caller.fail(error, LATER, Instant::now()),
                 None => return false,
             },
             Task::Explain(asked) => match self.explaining(asked) {

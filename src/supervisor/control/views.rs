@@ -60,6 +60,7 @@ impl Supervisor {
             queued,
             counters: counters(&entry.tally),
             times: entry.condition.times().filter(|_| times).map(shown_times),
+            fails: entry.condition.fails(),
             last_failure: entry
                 .condition
                 .last_failure()
@@ -126,8 +127,18 @@ impl Supervisor {
             .not_bound_since(entry)
             .or_else(|| self.backs_off(entry));
         hindered
-            .or_else(|| Some((State::Full, entry.condition.full_since()?, None)))
+            .or_else(|| Some((State::Full, self.full_since(entry)?, None)))
             .unwrap_or((State::Listening, self.listening_since(entry), None))
+    }
+
+    /// Since when it, or the server, has as many sessions as it may have.
+    fn full_since(&self, entry: &Entry) -> Option<Since> {
+        let server = || match entry.facts.action {
+            Action::Exec(_) => Some(Since::at(self.start + self.admission.full_since()?)),
+            // The oldest makes way.
+            Action::Builtin(_) | Action::Redirect(_) => None,
+        };
+        entry.condition.full_since().or_else(server)
     }
 
     fn not_bound_since(&self, entry: &Entry) -> Option<Holds> {

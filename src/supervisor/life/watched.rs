@@ -1,6 +1,7 @@
 //! One session with limits: which it reaches when. Pure; the time and the pulse are passed in.
 
 use super::super::children::SessionFacts;
+use crate::sys::cgroup::Group;
 use crate::sys::pulse::{Ends, Pulse};
 use crate::sys::tree::Tree;
 use crate::table::{Life, LifeLimit};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often to look at a connection whose end is to be noticed, and at what was left behind or does
 /// not die.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// How often to look at one that can reach no limit.
+const REST: Duration = Duration::from_secs(3600);
 
 /// See the module.
 #[derive(Debug)]
@@ -24,7 +28,10 @@ pub(super) struct Watched {
     pub(super) step: Step,
     /// Whether its program has ended: what is left is what it has left behind.
     pub(super) has_ended: bool,
-    /// What its program has started, as far as it was seen.
+    /// The control group that its program was born in, and all that it starts; `None` where there are
+    /// no such groups.
+    pub(super) group: Option<Group>,
+    /// Without one: what its program has started, as far as it was seen.
     pub(super) tree: Tree,
     moved: (u64, u64),
     /// When it moved something last, as far as is known.
@@ -69,6 +76,7 @@ impl Watched {
             next: began,
             step: Step::Lives,
             has_ended: false,
+            group: None,
             tree: Tree::default(),
             moved: (0, 0),
             active: began,
@@ -145,7 +153,9 @@ impl Watched {
         // One that was reached already could not be judged.
         let limits = self.limits().map(|(at, _)| at.max(now + LOOK / 10));
         let limits = limits.min();
-        looks.into_iter().flatten().chain(limits).min()
+        // Its group is to be removed, whenever it ends.
+        let rest = self.group.is_some().then_some(now + REST);
+        looks.into_iter().flatten().chain(limits).chain(rest).min()
     }
 }
 

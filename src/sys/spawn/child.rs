@@ -165,6 +165,8 @@ pub(super) struct Args {
     pub(super) highest: u32,
     /// Whether the table is shared with the parent.
     pub(super) shares_files: bool,
+    /// Whether the child is born in a control group of its own, which keeps its tree.
+    pub(super) is_grouped: bool,
     /// Only try the first step, then end: the probe of the fallback ladder.
     pub(super) probe: bool,
 }
@@ -204,7 +206,7 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
             begin(words, Stage::User);
             identity(args, plan, words);
         }
-        if plan.keeps_tree {
+        if plan.keeps_tree && !args.is_grouped {
             let set = [libc::PR_SET_CHILD_SUBREAPER as usize, 1, 0, 0, 0, 0];
             must(words, Stage::Session, call(libc::SYS_prctl, set));
         }

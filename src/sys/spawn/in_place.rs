@@ -38,6 +38,7 @@ where
         found_groups: found_groups.as_mut_ptr(),
         highest: 2,
         shares_files: false,
+        is_grouped: false,
         probe: false,
     };
     // SAFETY: all that it points to is in this frame or the caller's, and neither is ever left.

@@ -21,11 +21,12 @@ pub use plan::{Identity, Plan, PlanSpec};
 pub use slot::Environment;
 
 use super::Errno;
+use super::cgroup::{Group, Groups};
 use super::fd::{self, NULL, own};
 use super::time::monotonic_nanos;
 use child::Args;
 use slot::Slot;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -136,6 +137,8 @@ pub struct Spawner {
     #[expect(clippy::vec_box, reason = "a child reads its slot: it must never move")]
     slots: Vec<Box<Slot>>,
     free: Vec<u32>,
+    /// Where children whose tree is kept are born, if there is such a place.
+    groups: Option<Groups>,
 }
 
 impl Spawner {
@@ -146,12 +149,13 @@ impl Spawner {
             rung: Rung::Fork,
             slots: Vec::new(),
             free: Vec::new(),
+            groups: None,
         };
         let first = wanted.unwrap_or(Rung::Share);
         let candidates = Rung::LADDER.into_iter().skip_while(|rung| *rung != first);
         for rung in candidates.filter(|rung| rung.is_possible()) {
             spawner.rung = rung;
-            match spawner.probe() {
+            match spawner.probe(None) {
                 Ok(true) => return Ok(spawner),
                 Ok(false) => {}
                 Err(errno) if rung == Rung::Fork => return Err(errno),
@@ -164,6 +168,28 @@ impl Spawner {
     /// The rung in use.
     pub fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Gives children whose tree is kept (`PlanSpec::keeps_tree`) a control group each from now on.
+    /// The error says why they cannot have one; they are kept by the other way then.
+    pub fn use_groups(&mut self) -> Result<(), String> {
+        let mut groups = Groups::new()?;
+        let made = groups.make();
+        let (group, descriptor) = made.map_err(|errno| format!("mkdir: {errno}"))?;
+        let born = self.probe(Some(descriptor.as_fd()));
+        group.remove();
+        match born {
+            Ok(true) => self.groups = Some(groups),
+            Ok(false) => return Err("a child that was born in one failed".to_owned()),
+            Err(errno) => return Err(format!("clone3: {errno}")),
+        }
+        Ok(())
+    }
+
+    /// The control group that a child was born in, for whoever looks after it. One that nobody takes
+    /// is removed when the launch is over.
+    pub fn take_group(&mut self, spawned: Spawned) -> Option<Group> {
+        self.slot(spawned.slot).group.take()
     }
 
     /// Takes a free slot, to fill its environment before [`Spawner::start`].
@@ -190,9 +216,14 @@ impl Spawner {
         descriptors: Descriptors,
     ) -> Result<Spawned, (Errno, Descriptors)> {
         let rung = self.rung;
+        let groups = self.groups.as_mut().filter(|_| plan.keeps_tree());
+        let group = groups.and_then(|groups| groups.make().ok());
         let this = self.slot(slot);
         this.prepare(Rc::clone(plan), descriptors, rung == Rung::Share);
-        let result = this.clone_child(rung);
+        let result = match group {
+            Some((group, descriptor)) => this.clone_in(rung, group, &descriptor),
+            None => this.clone_child(rung),
+        };
         match result {
             Ok(pid) => {
                 if rung != Rung::Share {
@@ -257,6 +288,9 @@ impl Spawner {
         let begun = slot.words().begun.load(Ordering::Acquire);
         slot.descriptors = None;
         slot.plan = None;
+        if let Some(group) = slot.group.take() {
+            group.remove();
+        }
         self.free.push(id.0);
         let named = |number: u64| Stage::ALL.into_iter().find(|stage| *stage as u64 == number);
         match (named(failure >> 32), named(begun.into())) {
@@ -282,7 +316,7 @@ impl Spawner {
 
     /// Makes a child that does the first step and ends; looks whether it said so, whether its slot
     /// was left, and whether our own table is whole.
-    fn probe(&mut self) -> Result<bool, Errno> {
+    fn probe(&mut self, group: Option<BorrowedFd>) -> Result<bool, Errno> {
         let witness = fd::raise(fd::lower(fd::launch_event())?);
         let plan = Rc::new(Plan::new(&PlanSpec::default()).map_err(|_| Errno::EINVAL)?);
         let id = self.reserve()?;
@@ -290,11 +324,24 @@ impl Spawner {
             fd::lower(fd::launch_event())?,
             fd::lower(fd::launch_event())?,
         );
-        self.slot(id).probe_only();
-        let spawned = self
-            .start(id, &plan, Descriptors::Helper(zero, one))
-            .map_err(|(errno, _)| errno)?;
-        let status = super::wait::wait_for(spawned.pid)?;
+        let rung = self.rung;
+        let slot = self.slot(id);
+        slot.prepare(plan, Descriptors::Helper(zero, one), rung == Rung::Share);
+        slot.args.probe = true;
+        let made = match group {
+            Some(group) => slot.clone_into(rung, group),
+            None => slot.clone_child(rung),
+        };
+        let pid = match made {
+            Ok(pid) => pid,
+            Err(errno) => {
+                self.slot(id).args.probe = false;
+                self.take_outcome(id);
+                return Err(errno);
+            }
+        };
+        let status = super::wait::wait_for(pid)?;
+        // The child has read it.
         self.slot(id).args.probe = false;
         let slot = self.slot(id);
         let told = slot.words().unshared.load(Ordering::Acquire) == 1;

@@ -30,8 +30,9 @@ pub struct PlanSpec<'a> {
     pub identity: Option<Identity<'a>>,
     /// Whether to set no_new_privs.
     pub no_new_privileges: bool,
-    /// Whether it adopts what its descendants leave behind (PR_SET_CHILD_SUBREAPER), so that its tree
-    /// stays whole.
+    /// Whether all that it starts must be found: it gets a control group of its own where that is
+    /// possible ([`super::Spawner::use_groups`]), else it adopts what its descendants leave behind
+    /// (PR_SET_CHILD_SUBREAPER).
     pub keeps_tree: bool,
 }
 
@@ -139,6 +140,10 @@ impl Plan {
 
     pub(super) fn raw(&self) -> *const RawPlan {
         &raw const self.raw
+    }
+
+    pub(super) fn keeps_tree(&self) -> bool {
+        self.raw.keeps_tree
     }
 
     pub(super) fn group_count(&self) -> usize {

@@ -121,3 +121,65 @@ pub(super) unsafe fn clone(
         result as isize
     }
 }
+
+/// What clone3(2) is told, as the kernel has it.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct CloneArgs {
+    pub(super) flags: u64,
+    pub(super) pidfd: u64,
+    pub(super) child_tid: u64,
+    pub(super) parent_tid: u64,
+    pub(super) exit_signal: u64,
+    /// The lowest address, and how much there is from there.
+    pub(super) stack: u64,
+    pub(super) stack_size: u64,
+    pub(super) tls: u64,
+    pub(super) set_tid: u64,
+    pub(super) set_tid_size: u64,
+    pub(super) cgroup: u64,
+}
+
+/// clone3(2): as [`clone`], with all that this can be told.
+///
+/// # Safety
+/// As there; the stack is that of `how`, with an aligned end.
+#[cfg(target_arch = "x86_64")]
+pub(super) unsafe fn clone3(
+    how: &CloneArgs,
+    child: unsafe extern "C" fn(*const Args) -> !,
+    args: *const Args,
+) -> isize {
+    let result;
+    // SAFETY: as in `clone`. The kernel reads `how` and no more than its size before it returns.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r13",
+            "call r12",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") how, in("rsi") size_of::<CloneArgs>(), in("rdx") 0usize, in("r10") 0usize, in("r8") 0usize, in("r9") 0usize,
+            in("r12") child, in("r13") args,
+            out("rcx") _, out("r11") _,
+        );
+    }
+    result
+}
+
+/// There is no assembly for it here.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) unsafe fn clone3(
+    _: &CloneArgs,
+    _: unsafe extern "C" fn(*const Args) -> !,
+    _: *const Args,
+) -> isize {
+    -(libc::ENOSYS as isize)
+}

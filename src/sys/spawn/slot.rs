@@ -2,10 +2,12 @@
 
 use super::child::{Args, Stage, Words, child};
 use super::plan::Plan;
+use super::raw::CloneArgs;
 use super::{Descriptors, Rung, raw};
 use crate::sys::Errno;
+use crate::sys::cgroup::Group;
 use std::ffi::{CStr, c_char};
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +18,11 @@ const STACK: usize = if cfg!(debug_assertions) {
 } else {
     PAGE
 };
+/// What is left of it for the stack below the words.
+const STACK_SIZE: usize = STACK - size_of::<Words>().next_multiple_of(64);
 const SLOTS: usize = 16;
+/// Of clone3(2); libc has it in a type that it does not fit in.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
 /// Stack, words, arguments and environment of one launch.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(super) struct Slot {
     pub(super) plan: Option<Rc<Plan>>,
     /// Our copies of the child's descriptors, until its table is its own.
     pub(super) descriptors: Option<Descriptors>,
+    /// Where the child was born, until somebody takes it.
+    pub(super) group: Option<Group>,
 }
 
 impl std::fmt::Debug for Args {
@@ -63,7 +71,7 @@ impl Slot {
             // SAFETY: a whole page of ours that nobody uses.
             Errno::result(unsafe { libc::mprotect(guard.cast(), PAGE, libc::PROT_NONE) })?;
             // SAFETY: the last bytes of this slot's part of the mapping; zeroes are valid words.
-            let stack_top = unsafe { guard.add(each - size_of::<Words>().next_multiple_of(64)) };
+            let stack_top = unsafe { guard.add(PAGE + STACK_SIZE) };
             slots.push(Box::new(Slot::new(stack_top)));
         }
         Ok(slots)
@@ -81,6 +89,7 @@ impl Slot {
             found_groups: std::ptr::null_mut(),
             highest: 0,
             shares_files: false,
+            is_grouped: false,
             probe: false,
         };
         let environment = Environment::default();
@@ -92,6 +101,7 @@ impl Slot {
             found_groups: Vec::new(),
             plan: None,
             descriptors: None,
+            group: None,
         }
     }
 
@@ -104,11 +114,6 @@ impl Slot {
     /// Whether the child has left our memory (or there is none).
     pub(super) fn has_left(&self) -> bool {
         self.words().tid.load(Ordering::Acquire) == 0
-    }
-
-    /// The next child only probes.
-    pub(super) fn probe_only(&mut self) {
-        self.args.probe = true;
     }
 
     /// Fills in everything that the child reads.
@@ -137,17 +142,68 @@ impl Slot {
 
     /// The clone. Errors leave no child.
     pub(super) fn clone_child(&mut self, rung: Rung) -> Result<i32, Errno> {
+        self.args.is_grouped = false;
+        self.reset_words();
+        let tid = self.words().tid.as_ptr();
+        let args = &raw const self.args;
+        // SAFETY: the stack below `stack_top` belongs to this slot, which is not used again before
+        // its outcome is taken; the plan, the environment and these arguments live in it until then.
+        let result = unsafe { raw::clone(rung.flags(), self.stack_top, tid, child, args) };
+        self.made(result)
+    }
+
+    /// The clone of a child that is born in its control group. Where the system refuses that, and
+    /// does not lack anything, it is born outside.
+    pub(super) fn clone_in(
+        &mut self,
+        rung: Rung,
+        group: Group,
+        opened: &OwnedFd,
+    ) -> Result<i32, Errno> {
+        match self.clone_into(rung, opened.as_fd()) {
+            Ok(pid) => {
+                self.group = Some(group);
+                Ok(pid)
+            }
+            Err(errno) => {
+                group.remove();
+                match errno {
+                    Errno::EAGAIN | Errno::ENOMEM => Err(errno),
+                    _ => self.clone_child(rung),
+                }
+            }
+        }
+    }
+
+    /// The clone of a child that is born in a control group. Errors leave no child.
+    pub(super) fn clone_into(&mut self, rung: Rung, group: BorrowedFd) -> Result<i32, Errno> {
+        self.args.is_grouped = true;
+        self.reset_words();
+        let (flags, exit_signal) = (rung.flags() & !0xff, rung.flags() & 0xff);
+        let how = CloneArgs {
+            flags: flags as u64 | CLONE_INTO_CGROUP,
+            child_tid: self.words().tid.as_ptr() as u64,
+            exit_signal: exit_signal as u64,
+            stack: self.stack_top as u64 - STACK_SIZE as u64,
+            stack_size: STACK_SIZE as u64,
+            cgroup: group.as_raw_fd() as u64,
+            ..CloneArgs::default()
+        };
+        // SAFETY: as above.
+        let result = unsafe { raw::clone3(&how, child, &raw const self.args) };
+        self.made(result)
+    }
+
+    fn reset_words(&self) {
         let words = self.words();
         words.unshared.store(0, Ordering::Relaxed);
         words.failure.store(0, Ordering::Relaxed);
         words.exec_at.store(0, Ordering::Relaxed);
         words.begun.store(Stage::Unshare as u32, Ordering::Relaxed);
         words.tid.store(1, Ordering::Release);
-        let tid = words.tid.as_ptr();
-        let args = &raw const self.args;
-        // SAFETY: the stack below `stack_top` belongs to this slot, which is not used again before
-        // its outcome is taken; the plan, the environment and these arguments live in it until then.
-        let result = unsafe { raw::clone(rung.flags(), self.stack_top, tid, child, args) };
+    }
+
+    fn made(&self, result: isize) -> Result<i32, Errno> {
         if result < 0 {
             self.words().tid.store(0, Ordering::Relaxed);
             return Err(Errno::from_raw(-result as i32));
