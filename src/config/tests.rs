@@ -24,6 +24,7 @@ fn load_files(files: &[(&str, &str)], privileged: bool) -> Result<Loaded, Mistak
         groups: vec![7],
         lowest_port: 0,
         env,
+        handed: None,
     };
     load(&directory.path().join(files[0].0), &host)
 }
@@ -88,7 +89,6 @@ fn a_service_that_says_little_gets_the_defaults() {
         directory: "/".into(),
         chroot: None,
         env: vec![],
-        handed: None,
         limits: vec![],
         no_new_privileges: true,
     };
