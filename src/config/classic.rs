@@ -74,7 +74,9 @@ pub(super) fn resolve<'e>(
         let service = resolver.service(written, endpoints.clone());
         demote(resolver, before, written);
         if let (Some(service), Some(endpoints)) = (service, endpoints) {
-            sockets.push((written, endpoints));
+            if service.enabled {
+                sockets.push((written, endpoints));
+            }
             found.push(service);
         }
     }
