@@ -62,7 +62,7 @@ pub(in crate::config) fn services(
 
 /// What is wrong with a line is no reason to serve none.
 pub(in crate::config) fn left_out(mistake: Mistake) -> Mistake {
-    mistake.warning()
+    mistake.consequence("the line is left out").warning()
 }
 
 /// Names for lines of the same service: `echo`, `echo-udp`, `echo-udp-2`.
