@@ -10,7 +10,7 @@ use super::mistake::{Mistake, Place};
 use super::resolve::Resolver;
 use super::{Open, overlaps};
 use crate::table::{Endpoint, Service};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Its rank when mistakes are sorted: after the table and what it includes.
@@ -74,11 +74,13 @@ pub(super) fn resolve<'e>(
         let service = resolver.service(written, endpoints.clone());
         demote(resolver, before, written);
         if let (Some(service), Some(endpoints)) = (service, endpoints) {
-            sockets.push((written, endpoints));
+            if service.enabled {
+                sockets.push((written, endpoints));
+            }
             found.push(service);
         }
     }
-    let in_the_way = in_the_way(resolver, of_table, &mut sockets);
+    let in_the_way = in_the_way(resolver, of_table, &sockets);
     found.retain(|service| !in_the_way.contains(&service.name));
     services.append(&mut found);
 }
@@ -95,27 +97,34 @@ fn demote(resolver: &mut Resolver, before: usize, written: &ServiceEntry) {
     }
 }
 
-/// Names of the services that want sockets which an earlier one has.
+/// Names of the services that want sockets which an earlier one has. Those of the table come first,
+/// and what is wrong among them was told.
 fn in_the_way(
     resolver: &mut Resolver,
     of_table: usize,
-    sockets: &mut Vec<(&ServiceEntry, Vec<Endpoint>)>,
-) -> Vec<String> {
-    if overlaps(sockets).is_empty() {
-        return Vec::new();
-    }
-    let mut names = Vec::new();
-    let classic = sockets.split_off(of_table);
-    let known = overlaps(sockets).len();
-    for (written, endpoints) in classic {
-        sockets.push((written, endpoints));
-        let found = overlaps(sockets);
-        if found.len() > known {
-            sockets.pop();
-            names.push(written.name.clone());
-            let new = found.into_iter().skip(known);
-            resolver.warnings.extend(new.map(live::left_out));
-        }
-    }
-    names
+    sockets: &[(&ServiceEntry, Vec<Endpoint>)],
+) -> HashSet<String> {
+    let of_lines: HashSet<(u32, usize)> = sockets[of_table..]
+        .iter()
+        .flat_map(|(written, _)| elements(written))
+        .collect();
+    let found = overlaps(sockets).into_iter();
+    let found: Vec<Mistake> = found
+        .filter(|it| of_lines.contains(&it.place().rank()))
+        .collect();
+    let places: HashSet<(u32, usize)> = found.iter().map(|it| it.place().rank()).collect();
+    resolver
+        .warnings
+        .extend(found.into_iter().map(live::left_out));
+    let lines = sockets[of_table..].iter().map(|(written, _)| *written);
+    lines
+        .filter(|written| elements(written).any(|place| places.contains(&place)))
+        .map(|written| written.name.clone())
+        .collect()
+}
+
+/// Where the elements of `listen` are.
+fn elements(written: &ServiceEntry) -> impl Iterator<Item = (u32, usize)> {
+    let elements = written.entry.listen.iter().flatten();
+    elements.map(|element| element.place.rank())
 }

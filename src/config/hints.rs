@@ -444,7 +444,7 @@ mod tests {
             (
                 "colour",
                 Part::Server,
-                "[server] takes control, include, log, log_address, log_format, max_connections, max_worker_connections or worker_user",
+                "[server] takes control, include, inetd_conf, log, log_address, log_format, max_connections, max_worker_connections, pid_file or worker_user",
             ),
         ];
         for (name, part, expected) in hints {

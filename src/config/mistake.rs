@@ -94,6 +94,14 @@ impl Mistake {
         }
     }
 
+    /// Says what follows from it: a clause.
+    pub(super) fn consequence(self, words: &str) -> Mistake {
+        Mistake {
+            message: format!("{}; {words}", self.message),
+            ..self
+        }
+    }
+
     /// Makes it a warning: the table is used all the same.
     pub fn warning(self) -> Mistake {
         Mistake {

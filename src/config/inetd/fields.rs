@@ -4,7 +4,7 @@ use super::super::mistake::{Located, Mistake, Place};
 use super::super::source::Source;
 use super::super::value::is_service_name;
 use super::super::words::{quoted, similar};
-use super::address::{self, Protocol};
+use super::address;
 use super::words::{Entry, Word};
 use super::{Act, Dialect, Line, Remark};
 use std::ops::Range;
@@ -16,8 +16,8 @@ const BUILTINS: [&str; 5] = ["echo", "discard", "chargen", "daytime", "time"];
 /// Reads lines one after the other: an address alone on a line holds for those below.
 pub(super) struct Reader<'s> {
     source: &'s Arc<Source>,
-    dialect: Dialect,
-    default_host: Option<String>,
+    pub(super) dialect: Dialect,
+    pub(super) default_host: Option<String>,
     has_policy: bool,
     /// Of the line that is being read.
     mistakes: Vec<Mistake>,
@@ -213,7 +213,7 @@ impl<'s> Reader<'s> {
         self.count(number, &word.span)
     }
 
-    fn count(&mut self, text: &str, span: &Range<usize>) -> Option<u32> {
+    pub(super) fn count(&mut self, text: &str, span: &Range<usize>) -> Option<u32> {
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text
             .parse()
@@ -228,129 +228,6 @@ impl<'s> Reader<'s> {
             );
         }
         number
-    }
-
-    fn wait(&mut self, word: &Word) -> (bool, Limits) {
-        let mut limits = Limits::default();
-        let (flag, mark, rest) = match word.text.find(['.', ':', '/']) {
-            Some(at) => (
-                &word.text[..at],
-                &word.text[at..at + 1],
-                &word.text[at + 1..],
-            ),
-            None => (word.text.as_str(), "", ""),
-        };
-        let wait = match flag {
-            "wait" => true,
-            "nowait" => false,
-            _ => {
-                let message = format!("{} is neither wait nor nowait", quoted(&word.text));
-                let help = match similar(flag, ["wait", "nowait"]) {
-                    Some(meant) => format!("did you mean {meant}?"),
-                    None => {
-                        "write nowait, or wait for a program that takes the socket itself".into()
-                    }
-                };
-                self.wrong(&word.span, message, help);
-                false
-            }
-        };
-        match mark {
-            "" => {}
-            "/" => self.freebsd_limits(rest, &word.span, &mut limits),
-            _ => limits.rate = self.count(rest, &word.span),
-        }
-        if limits.rate.is_some_and(|rate| rate > 0) {
-            let words = "beyond the rate clients wait or are refused for a moment; the socket is not closed for minutes";
-            self.remark(&word.span, "starts in a minute", words.into(), false);
-        }
-        (wait, limits)
-    }
-
-    /// `MAX/RATE PER CLIENT/CLIENTS AT A TIME`.
-    fn freebsd_limits(&mut self, text: &str, span: &Range<usize>, limits: &mut Limits) {
-        let mut numbers = text
-            .split('/')
-            .map(|number| self.count(number, span))
-            .take(3);
-        limits.max_connections = numbers.next().flatten();
-        limits.rate_per_source = numbers.next().flatten();
-        limits.max_per_source = numbers.next().flatten();
-        let (max, per_source) = (limits.max_connections, limits.max_per_source);
-        if max
-            .zip(per_source)
-            .is_some_and(|(max, per)| max > 0 && per > max)
-        {
-            limits.max_per_source = None;
-            let words =
-                "the limit for each client is above the one for all, and never reached".into();
-            self.remark(span, "clients at a time", words, true);
-        }
-        if max == Some(0) {
-            let words = "0 was no limit; max_connections, 128 by default, holds now".into();
-            self.remark(span, "connections at a time", words, false);
-        }
-    }
-
-    fn listen(
-        &mut self,
-        service: &Word,
-        protocol: &Word,
-        is_datagram: bool,
-    ) -> Vec<Located<String>> {
-        let (name, options) = match protocol.text.split_once(',') {
-            Some((name, _)) => (name, true),
-            None => (protocol.text.as_str(), false),
-        };
-        if options {
-            let words = "buffer sizes are left to the system".into();
-            self.remark(&protocol.span, "buffer sizes", words, true);
-        }
-        let place = self.place(&service.span);
-        match address::protocol(name, self.dialect) {
-            Err((message, help)) => {
-                self.wrong(&protocol.span, message, help);
-                Vec::new()
-            }
-            Ok(Protocol::Unix) => self.unix(service, is_datagram, place),
-            Ok(Protocol::Inet { udp, family }) => {
-                let (written, port) = address::split_service(&service.text);
-                let port = port.to_owned();
-                if let Some(reason) = not_a_port(&port) {
-                    self.wrong(&service.span, reason.0, reason.1);
-                    return Vec::new();
-                }
-                let hosts = match written.or(self.default_host.as_deref()) {
-                    Some(text) => address::hosts(text),
-                    None => vec![None],
-                };
-                let element = |host: Option<String>| {
-                    let text = address::element(udp, family, host.as_deref(), &port);
-                    Located::new(text, place.clone())
-                };
-                hosts.into_iter().map(element).collect()
-            }
-        }
-    }
-
-    fn unix(&mut self, service: &Word, is_datagram: bool, place: Place) -> Vec<Located<String>> {
-        // FreeBSD's `:user:group:mode:/path`.
-        let path = match service.text.find(":/") {
-            Some(at) if service.text.starts_with(':') => &service.text[at + 1..],
-            _ => service.text.as_str(),
-        };
-        if self.dialect == Dialect::Freebsd || path.len() < service.text.len() {
-            let help = "in services.toml write who may connect: allow = \"uid:0\"";
-            let message = "who may connect is decided by the socket's owner and mode (0200), which are not kept";
-            self.wrong(&service.span, message, help);
-        }
-        if !path.starts_with('/') {
-            let help = "write the absolute path of the socket as the service";
-            self.wrong(&service.span, "a unix socket has a path", help);
-            return Vec::new();
-        }
-        let prefix = if is_datagram { "unix-dgram:" } else { "unix:" };
-        vec![Located::new(format!("{prefix}{path}"), place)]
     }
 
     fn user(&mut self, word: &Word) -> (Located<String>, Option<Located<String>>) {
@@ -437,17 +314,28 @@ impl<'s> Reader<'s> {
         Act::Run { path, argv }
     }
 
-    fn place(&self, span: &Range<usize>) -> Place {
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
         Place::Text(self.source.clone(), span.clone())
     }
 
-    fn wrong(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn wrong(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let place = self.place(span);
         self.mistakes
             .push(Mistake::new(message).at(&place).help(help));
     }
 
-    fn remark(&mut self, span: &Range<usize>, knob: &'static str, words: String, is_dropped: bool) {
+    pub(super) fn remark(
+        &mut self,
+        span: &Range<usize>,
+        knob: &'static str,
+        words: String,
+        is_dropped: bool,
+    ) {
         let place = self.place(span);
         self.remarks.push(Remark {
             place,
@@ -455,39 +343,5 @@ impl<'s> Reader<'s> {
             words,
             is_dropped,
         });
-    }
-}
-
-/// The limits behind `wait`; 0 is none.
-#[derive(Default)]
-struct Limits {
-    max_connections: Option<u32>,
-    rate_per_source: Option<u32>,
-    max_per_source: Option<u32>,
-    rate: Option<u32>,
-}
-
-/// Service names that are none, or are another kind of thing.
-fn not_a_port(name: &str) -> Option<(String, &'static str)> {
-    if name.starts_with("tcpmux/") {
-        let help = "TCPMUX is historic (RFC 7805): give the service a port";
-        return Some(("TCPMUX is not offered".to_owned(), help));
-    }
-    if name.contains('/') {
-        let help = "Sun RPC is not offered: start the server by itself, it registers with rpcbind";
-        return Some((format!("{} is not a port", quoted(name)), help));
-    }
-    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = name.parse::<u16>().is_ok_and(|port| port > 0) && !name.starts_with('0');
-    let allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'*');
-    let is_name = !name.is_empty()
-        && name.bytes().all(allowed)
-        && !is_number
-        && name.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let help = "a service is a name from /etc/services or a port from 1 to 65535";
-    match is_name || (is_number && fits) {
-        true => None,
-        false => Some((format!("{} is no service", quoted(name)), help)),
     }
 }

@@ -12,7 +12,7 @@ use super::super::source::Source;
 use super::super::value::{self, NameOrId};
 use super::{Act, Item, Line, parse};
 use crate::table::{Pass, Rate};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,12 +62,16 @@ pub(in crate::config) fn services(
 
 /// What is wrong with a line is no reason to serve none.
 pub(in crate::config) fn left_out(mistake: Mistake) -> Mistake {
-    mistake.warning()
+    mistake.consequence("the line is left out").warning()
 }
 
 /// Names for lines of the same service: `echo`, `echo-udp`, `echo-udp-2`.
 #[derive(Default)]
-pub(crate) struct Names(Vec<String>);
+pub(crate) struct Names {
+    given: HashSet<String>,
+    /// The next number for a name with its protocol, so that thousands are not tried again.
+    next: HashMap<String, u32>,
+}
 
 impl Names {
     /// A name that no line before has, and that is not taken otherwise.
@@ -78,13 +82,19 @@ impl Names {
         is_taken: impl Fn(&str) -> bool,
     ) -> String {
         let protocol = protocol.split(',').next().unwrap_or_default();
-        let second = format!("{name}-{protocol}");
-        let mut candidates = [name.to_owned(), second.clone()]
-            .into_iter()
-            .chain((2..).map(|number: u32| format!("{second}-{number}")));
-        let is_free = |name: &String| !self.0.contains(name) && !is_taken(name);
-        let found = candidates.find(is_free).unwrap_or(second);
-        self.0.push(found.clone());
+        // A name has 64 characters at most.
+        let short: String = name.chars().take(48).collect();
+        let second = format!("{short}-{protocol}");
+        let given = &self.given;
+        let is_free = |name: &String| !given.contains(name) && !is_taken(name);
+        let number = self.next.entry(second.clone()).or_insert(2);
+        let mut found = [name.to_owned(), second.clone()].into_iter().find(is_free);
+        while found.is_none() {
+            found = Some(format!("{second}-{number}")).filter(is_free);
+            *number += 1;
+        }
+        let found = found.unwrap_or(second);
+        self.given.insert(found.clone());
         found
     }
 }

@@ -2,12 +2,15 @@
 //! and every mistake in the others.
 //!
 //! A line that is wrong is a mistake of its own and never hides another: all of a line's mistakes
-//! are told, and all other lines hold. [`words`] splits, [`fields`] and [`address`] read, [`dialect`]
+//! are told, and all other lines hold. [`words`] splits, [`fields`], [`listen`],
+//! [`limits`] and [`address`] read, [`dialect`]
 //! guesses whose table it is, [`live`] makes entries of `services.toml` of the lines.
 
 mod address;
 mod dialect;
 mod fields;
+mod limits;
+mod listen;
 pub(super) mod live;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! xinetd.conf(5), with what it includes, to services.
 //!
 //! [`syntax`] reads blocks, [`settings`] resolves them against the defaults, [`addresses`] reads who
-//! gets in, [`service`] writes what a block means.
+//! gets in, [`service`], [`attributes`] and [`access`] write what a block means.
 
+mod access;
 mod addresses;
+mod attributes;
 mod service;
 mod settings;
 mod syntax;

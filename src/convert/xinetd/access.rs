@@ -1,0 +1,66 @@
+//! Who gets in: `only_from` and `no_access`, and what hosts.allow and hosts.deny say.
+
+use super::super::draft::Value;
+use super::super::sets::Set;
+use super::super::writer::Writer;
+use super::addresses;
+use super::service::Service;
+
+impl Service<'_> {
+    /// `only_from`, `no_access`, and hosts.allow and hosts.deny.
+    pub(super) fn access(&self, w: &mut Writer) {
+        let (mut only, mut except) = (Set::everybody(), Set::default());
+        let (mut place, mut knobs) = (self.section.place.clone(), Vec::new());
+        for name in ["only_from", "no_access"] {
+            let Some(it) = self.settings.get(name) else {
+                continue;
+            };
+            // Without values only_from lets nobody in, and no_access refuses nobody.
+            let mut set = Set::default();
+            for value in &it.values {
+                match addresses::read(value) {
+                    Ok(found) => set = set.union(&found),
+                    Err(words) => w.lost(&it.place, name, &words),
+                }
+                if value == "localhost" {
+                    w.changed(&it.place, name, "localhost is written as 127.0.0.1 and ::1");
+                }
+            }
+            match name {
+                "only_from" => only = set,
+                _ => except = set,
+            }
+            place.clone_from(&it.place);
+            knobs.push(name.to_owned());
+        }
+        self.ask_hosts(w, &mut only, &mut knobs);
+        if !knobs.is_empty() {
+            w.let_in(&place, &knobs.join(" and "), &only, &except);
+        }
+    }
+
+    fn ask_hosts(&self, w: &mut Writer, allowed: &mut Set, knobs: &mut Vec<String>) {
+        if self.has("flags", "NOLIBWRAP") {
+            return;
+        }
+        let argv0 = match w.draft.get("argv0") {
+            Some(Value::Text(argv0)) => argv0.clone(),
+            _ => self.section.name.clone(),
+        };
+        let base = argv0.rsplit('/').next().unwrap_or_default().to_owned();
+        let daemon = self.settings.one("libwrap").map_or(base, str::to_owned);
+        let place = self.place("libwrap").to_owned();
+        match self.hosts.judge(&daemon) {
+            None => w.changed(&place, "libwrap", format!("an xinetd with tcp_wrappers asks hosts.allow and hosts.deny about {daemon}: --hosts-allow and --hosts-deny make allow and deny of them")),
+            Some(Err(lost)) => {
+                for reason in lost {
+                    w.lost(&place, &format!("libwrap {daemon}"), &reason);
+                }
+            }
+            Some(Ok(set)) => {
+                *allowed = allowed.intersection(&set);
+                knobs.push(format!("hosts.allow and hosts.deny for {daemon}"));
+            }
+        }
+    }
+}
