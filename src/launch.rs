@@ -4,21 +4,28 @@
 //! A launch that lacked a resource (descriptors, processes, memory) hands everything back, to be
 //! tried again: it never drops a connection.
 
+mod ends;
+
+pub use ends::{Far, Handover};
+
 use crate::admission::Permit;
 use crate::event::ConnectionId;
 use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::limits::resource_number;
+use crate::sys::pipe;
 use crate::sys::socket::Peer;
 use crate::sys::spawn::{
     self, Descriptors, Environment, Plan, PlanSpec, Spawned, Spawner, Stage, StandardError,
 };
+use crate::sys::stream;
 use crate::table::{
     Action, Address, Endpoint, Identity, Pass, Program, Service, ServiceId, Stderr,
 };
+use ends::Ends;
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -46,6 +53,8 @@ pub struct Connection {
     pub at: Instant,
     /// What the kernel calls it, where it is to tell what it moved.
     pub cookie: Option<u64>,
+    /// Bytes of the service's banner that the client was sent.
+    pub greeted: usize,
 }
 
 /// Our end of a connection, or where a `wait` socket is bound.
@@ -77,6 +86,8 @@ pub struct Launched {
     pub permit: Permit<ServiceId>,
     /// The reading end of its standard error, for `stderr = "log"`.
     pub stderr: Option<OwnedFd>,
+    /// What the worker is to be given, where it stands between client and program.
+    pub handover: Option<Handover>,
 }
 
 /// A launch that lacked a resource: try again later.
@@ -98,6 +109,8 @@ pub fn plan(
     inherited: Inherited,
 ) -> Rc<Plan> {
     let own = |name: &str| program.env.iter().any(|(written, _)| written == name);
+    let terminal = service.stdio.terminal();
+    let term = terminal.map(|terminal| ("TERM", terminal.term.as_str()));
     let base = [
         (
             "PATH",
@@ -123,6 +136,7 @@ pub fn plan(
         argv: &program.argv,
         env_before: base
             .iter()
+            .chain(&term)
             .filter(|(name, _)| !own(name))
             .map(|(name, value)| format!("{name}={value}"))
             .collect(),
@@ -147,6 +161,7 @@ pub fn plan(
         }),
         no_new_privileges: program.no_new_privileges,
         keeps_tree: service.life.is_limited(),
+        has_terminal: service.stdio.terminal().is_some(),
     };
     Rc::new(Plan::new(&spec).expect("cannot happen: the loader refuses NUL in strings"))
 }
@@ -156,7 +171,7 @@ pub fn connection(
     spawner: &mut Spawner,
     plan: &Rc<Plan>,
     service: &Service,
-    connection: Connection,
+    mut connection: Connection,
     permit: Permit<ServiceId>,
 ) -> Result<(Launched, Connected), Postponed<Box<Connection>>> {
     let postponed = |what, permit, errno| {
@@ -166,12 +181,12 @@ pub fn connection(
             errno,
         })
     };
-    let (error, reading) = match standard_error(&service.stderr) {
-        Ok(ends) => ends,
-        Err(errno) => return postponed(connection, permit, errno),
-    };
-    let slot = match spawner.reserve() {
-        Ok(slot) => slot,
+    let prepared = greet(&mut connection, service.banner.as_deref()).and_then(|()| {
+        let error = standard_error(&service.stderr)?;
+        Ok((error, Ends::make(&service.stdio, plan)?, spawner.reserve()?))
+    });
+    let ((error, reading), ends, slot) = match prepared {
+        Ok(prepared) => prepared,
         Err(errno) => return postponed(connection, permit, errno),
     };
     let environment = spawner.environment(slot);
@@ -184,12 +199,18 @@ pub fn connection(
         id,
         at,
         cookie,
+        greeted,
     } = connection;
-    let descriptors = match service.pass {
-        Pass::Stdio => Descriptors::Socket(socket, error),
-        Pass::ListenFds => {
+    let (handover, descriptors) = match (ends, service.pass) {
+        (Some(ends), _) => {
+            let (handover, descriptors) = ends.split(socket, error);
+            (Some(handover), descriptors)
+        }
+        (None, Pass::Stdio) => (None, Descriptors::Socket(socket, error)),
+        (None, Pass::ListenFds) => {
             describe_listen_fds(environment, 1, "connection");
-            Descriptors::Listen(vec![socket], error.unwrap_or(StandardError::Null))
+            let error = error.unwrap_or(StandardError::Null);
+            (None, Descriptors::Listen(vec![socket], error))
         }
     };
     match spawner.start(slot, plan, descriptors) {
@@ -198,6 +219,7 @@ pub fn connection(
                 spawned,
                 permit,
                 stderr: reading,
+                handover,
             },
             Connected {
                 peer,
@@ -207,25 +229,36 @@ pub fn connection(
             },
         )),
         Err((errno, descriptors)) => {
-            let socket = match descriptors {
-                Descriptors::Socket(socket, _) => socket,
-                Descriptors::Listen(mut sockets, _) => sockets.remove(0),
-                Descriptors::Helper(socket, _) => socket,
+            let socket = match (handover, descriptors) {
+                (Some(handover), _) => handover.client,
+                (None, descriptors) => descriptors.into_first(),
             };
-            postponed(
-                Connection {
-                    socket,
-                    peer,
-                    local,
-                    id,
-                    at,
-                    cookie,
-                },
-                permit,
-                errno,
-            )
+            let connection = Connection {
+                socket,
+                peer,
+                local,
+                id,
+                at,
+                cookie,
+                greeted,
+            };
+            postponed(connection, permit, errno)
         }
     }
+}
+
+/// Sends what is left of the banner. A client that has gone is the program's affair.
+fn greet(connection: &mut Connection, banner: Option<&str>) -> Result<(), Errno> {
+    let Some(banner) = banner else { return Ok(()) };
+    while let Some(rest @ [_, ..]) = banner.as_bytes().get(connection.greeted..) {
+        match stream::send(connection.socket.as_fd(), rest) {
+            Ok(count) => connection.greeted += count,
+            // No memory for it: an empty buffer has room.
+            Err(Errno::EAGAIN) => return Err(Errno::ENOBUFS),
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }
 
 /// What stays of a connection when its socket has been given away.
@@ -298,6 +331,7 @@ pub fn wait(
             spawned,
             permit,
             stderr: reading,
+            handover: None,
         }),
         Err((errno, _)) => postponed(permit, errno),
     }
@@ -367,7 +401,7 @@ fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<Owne
         Stderr::Client => (None, None),
         Stderr::Null | Stderr::File(_) => (Some(StandardError::Null), None),
         Stderr::Log => {
-            let (read, write) = spawn::pipe()?;
+            let (read, write) = pipe::from_program()?;
             (Some(StandardError::Pipe(write)), Some(read))
         }
     })

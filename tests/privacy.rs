@@ -39,7 +39,7 @@ const EVERYWHERE: &str = r#"listen = ["127.0.0.1:0", "[::1]:0", "udp:127.0.0.1:0
     "unix:{dir}/NAME", "unix-seqpacket:{dir}/NAME-seqpacket", "unix-dgram:{dir}/NAME-dgram"]"#;
 
 /// Programs on every kind of socket, in every way of passing it.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("cat", r#"command = ["/bin/cat"]"#),
     (
         "cat-unix",
@@ -82,6 +82,20 @@ const PROGRAMS: [(&str, &str); 12] = [
         "lazy",
         "wait = true\ncommand = [\"/bin/true\"]\nmax_connections = 1",
     ),
+    ("pipe", "stdio = \"pipe\"\ncommand = [\"/bin/cat\"]"),
+    (
+        "pipe-unix",
+        "listen = \"unix:{dir}/pipe\"\nstdio = \"pipe\"\nnewline = \"crlf\"\ncommand = [\"/bin/cat\"]",
+    ),
+    (
+        "pty",
+        "stdio = \"pty\"\nbanner = \"hello\"\ncommand = [\"/bin/cat\"]",
+    ),
+    (
+        "raw",
+        "pty = { raw = true }\nstderr = \"log\"\ncommand = [\"/bin/cat\"]",
+    ),
+    ("redirect", "redirect = \"unix:{dir}/echo\""),
     (
         "lazy-udp",
         "listen = \"udp:127.0.0.1:0\"\ncommand = [\"/bin/true\"]",

@@ -643,3 +643,40 @@ fn a_program_takes_its_sockets_by_sd_listen_fds() {
     server.leave_programs();
     assert_eq!(server.stop().of("proxy", "starts"), 1);
 }
+
+#[test]
+fn a_calculator_a_sorter_and_an_editor_behave_as_for_a_person() {
+    if !all_installed(&["/usr/bin/bc", "/usr/bin/python3", "/usr/bin/sort"]) {
+        return;
+    }
+    let mut example = Example::new("terminal.toml", "\"localhost:10110\"");
+    for port in 10111..10114 {
+        example = example.with(
+            &format!("listen = \"localhost:{port}\""),
+            "listen = \"127.0.0.1:0\"",
+        );
+    }
+    let server = example.start();
+    let bc = server.connect("bc");
+    bc.expect("A calculator. quit to leave.\r\n")
+        .send("6*7\r\n");
+    assert!(
+        std::iter::repeat_with(|| bc.read_line())
+            .take(9)
+            .any(|line| line.contains("42"))
+    );
+    bc.send("quit\r\n").read_all();
+    let sorted = server
+        .connect("sort")
+        .send("b\na\n")
+        .half_close()
+        .read_text();
+    assert_eq!(sorted, "a\nb\n");
+    let python = server.connect("python");
+    let said = python.send("print(6*7)\nexit()\n").read_text();
+    assert!(said.contains("42\r\n"), "{said}");
+    for service in ["bc", "sort", "python"] {
+        server.wait_end(service);
+    }
+    server.stop();
+}

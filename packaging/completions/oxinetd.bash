@@ -585,7 +585,7 @@ _oxinetd() {
             return 0
             ;;
         oxinetd__subcmd__wrap)
-            opts="-h --user --max-connections --allow --deny --max-per-source --rate --stderr --wait --drain-timeout --ready-fd --control --help"
+            opts="-h --user --max-connections --allow --deny --max-per-source --rate --stderr --stdio --wait --drain-timeout --ready-fd --control --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -616,6 +616,10 @@ _oxinetd() {
                     return 0
                     ;;
                 --stderr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stdio)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -62,6 +62,7 @@ complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l deny -d 'Who ma
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l max-per-source -d 'Connections at once from one address (IPv6: from one /64); more are refused' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l rate -d 'Connections in a time: "50/s", "10/m burst 20"; more wait up to a second and are refused' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l stderr -d 'Where standard error goes: client, log, null or file:/path' -r
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l stdio -d 'What the program finds as standard input and output: socket, pipe or pty (a terminal)' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l drain-timeout -d 'On a signal to stop, give running programs so long (30s, 5m) to end by themselves' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l ready-fd -d 'Write a newline to this descriptor when the service listens' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand wrap" -l control -d 'Make a control socket here, for the other commands' -r

@@ -41,6 +41,9 @@ pub(super) struct Wrap {
     /// Where standard error goes: client, log, null or file:/path.
     #[arg(long, value_name = "WHERE")]
     stderr: Option<String>,
+    /// What the program finds as standard input and output: socket, pipe or pty (a terminal).
+    #[arg(long, value_name = "WHAT")]
+    stdio: Option<String>,
     /// Give the program the listening socket itself, one program at a time (always so for udp:).
     #[arg(long)]
     wait: bool,
@@ -85,6 +88,7 @@ impl Wrap {
             max_per_source: self.max_per_source,
             rate: self.rate,
             stderr: self.stderr,
+            stdio: self.stdio,
             wait: self.wait,
             command: self.command,
         };

@@ -9,6 +9,7 @@ use super::rate;
 use super::resolve::Resolver;
 use super::rules::RulesEntry;
 use super::server::ServerEntry;
+use super::stdio::StdioEntry;
 use super::value::{self, NameOrId};
 use super::who;
 use super::who_meant;
@@ -36,6 +37,8 @@ pub struct CommandLine {
     pub rate: Option<String>,
     /// `--stderr`.
     pub stderr: Option<String>,
+    /// `--stdio`.
+    pub stdio: Option<String>,
     /// `--wait`.
     pub wait: bool,
 }
@@ -79,6 +82,9 @@ fn entry(arguments: &CommandLine) -> (Entry, Vec<Mistake>) {
     let stderr = reader.take("stderr", "--stderr", arguments.stderr.as_ref(), |text| {
         value::stderr(&text)
     });
+    let stdio = reader.take("stdio", "--stdio", arguments.stdio.as_ref(), |text| {
+        StdioEntry::of(&text)
+    });
     let command = reader.take("command", PROGRAM, Some(&arguments.command), command);
     let limit = reader.take(
         "max_connections",
@@ -95,6 +101,7 @@ fn entry(arguments: &CommandLine) -> (Entry, Vec<Mistake>) {
         command,
         user,
         stderr,
+        stdio: stdio.unwrap_or_default(),
         max_connections: limit,
         wait,
         ..Entry::default()
@@ -263,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn arguments_say_what_stands_between() {
+        use crate::table::Stdio;
+        let arguments = CommandLine {
+            stdio: Some("pipe".into()),
+            ..line("7000", &["/bin/cat"])
+        };
+        let table = for_command_line(&arguments, &host()).unwrap().table;
+        assert_eq!(table.services[0].stdio, Stdio::Pipe { newline: false });
+    }
+
+    #[test]
     fn datagrams_are_waited_for_without_being_told() {
         let loaded = for_command_line(&line("udp:7000", &["/bin/cat"]), &host()).unwrap();
         assert!(loaded.table.services[0].wait);
@@ -311,6 +329,7 @@ mod tests {
             user: Some("no-such-user".into()),
             max_connections: Some(0),
             stderr: Some("tty".into()),
+            stdio: Some("serial".into()),
             allow: vec!["::1".into(), "localhost".into()],
             deny: vec!["192.0.2.1/24".into()],
             max_per_source: Some(0),
@@ -331,6 +350,7 @@ mod tests {
             "--max-per-source: this is a number from 1 to 1000000",
             "--rate: \"50\" is not a rate",
             "--stderr: \"tty\" is not known here",
+            "--stdio: \"serial\" is not known here",
             "ADDRESS: \"99999\" is not a port",
             "PROGRAM: a program is written with its whole path, beginning with /",
         ];

@@ -9,6 +9,7 @@ use super::reader::{Finished, Node, Section, Written};
 use super::redirect;
 use super::rules::{self, RulesEntry};
 use super::socket::{self, SocketEntry};
+use super::stdio::{self, StdioEntry};
 use super::value::{self, NameOrId};
 use crate::table::{Builtin, Limit, Pass, Stderr};
 
@@ -44,6 +45,7 @@ pub(super) struct Entry {
     pub(super) rules: RulesEntry,
     pub(super) socket: SocketEntry,
     pub(super) life: LifeEntry,
+    pub(super) stdio: StdioEntry,
     pub(super) account: Option<bool>,
 }
 
@@ -106,6 +108,7 @@ fn read_keys(s: &mut Section) -> Entry {
         rules: rules::read_keys(s),
         socket: socket::read_keys(s),
         life: life::read_keys(s),
+        stdio: stdio::read_keys(s),
         account: s.take("account", |node| Ok(node.boolean()?.value)),
         written: Written::new(),
         has_unknown: false,

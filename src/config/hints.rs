@@ -90,12 +90,11 @@ const WORDS: &[(&str, Meaning)] = &[
         Nothing("max_connections limits what a service can do to the machine"),
     ),
     (
-        "banner",
-        Nothing("clients get what the program says; refusal is for those that are refused"),
-    ),
-    (
         "banner_success",
-        Nothing("clients get what the program says; refusal is for those that are refused"),
+        Is(
+            "banner",
+            "the text itself, not a file: banner = \"hello\\r\\n\"",
+        ),
     ),
     (
         "banner_fail",
@@ -299,8 +298,6 @@ const WORDS: &[(&str, Meaning)] = &[
     ("tls", Later("TLS")),
     // what later versions are to know
     ("oom_score_adj", Later("the out-of-memory score")),
-    ("stdio", Later("pipes and terminals in place of the socket")),
-    ("newline", Later("changing line ends")),
     ("control_socket", Is("control", "")),
 ];
 

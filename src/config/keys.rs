@@ -476,6 +476,43 @@ pub const KEYS: &[Key] = &[
          protocol, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.",
     ),
     program(
+        "stdio",
+        "\"socket\", \"pipe\" or \"pty\"",
+        "\"socket\"; \"pty\" with pty",
+        r#"stdio = "pipe""#,
+        "What the program finds as standard input and output: the client's socket itself; pipes, as in a pipeline of a \
+         shell; or a terminal of its own, with line editing, job control and a hang-up. Between pipes or terminal and \
+         the client the unprivileged worker process passes on what both say. Programs that open /dev/stdin or \
+         /dev/stdout, or that treat a socket in their own way, need pipes; those that answer line by line only to a \
+         person, or that draw on the screen, need a terminal. A client that ends its direction (nc -N) still gets the \
+         answer. Such connections end when the server stops.",
+    ),
+    program(
+        "pty",
+        "a table of term, rows, columns, raw and echo",
+        "{ term = \"xterm\", rows = 24, columns = 80, raw = false, echo = true }",
+        r#"pty = { term = "vt100", echo = false }"#,
+        "What the terminal of stdio = \"pty\" is like, and stands for that by itself: TERM, its size, whether it shows what is \
+         typed. With raw bytes pass as they are, for clients that are terminals themselves (socat -,raw,echo=0). A \
+         client that says no more is an end of file (Ctrl-D) to a program that reads lines; one that reads keys and does \
+         not end within four seconds, and every one on a raw terminal, is hung up.",
+    ),
+    program(
+        "newline",
+        "\"lf\" or \"crlf\"",
+        "\"lf\": nothing is changed",
+        r#"newline = "crlf""#,
+        "How lines end for clients: with \"crlf\" those of the program, which end in LF, are sent with CRLF, and CRLF and \
+         CR NUL from the client become LF. Needs stdio = \"pipe\" or \"pty\".",
+    ),
+    program(
+        "banner",
+        "a string",
+        "nothing",
+        r#"banner = "Authorized use only.\r\n""#,
+        "What clients are sent before anything that the program says: up to 2048 bytes, as they are written here.",
+    ),
+    program(
         "stderr",
         "\"client\", \"log\", \"null\" or \"file:/PATH\"",
         "\"client\"; \"log\" for pass = \"listen_fds\"",

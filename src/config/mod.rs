@@ -48,6 +48,7 @@ mod server;
 mod snippet;
 mod socket;
 mod source;
+mod stdio;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -63,7 +64,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 pub use words::similar;
 
-use crate::table::{Action, Endpoint, LogFormat, LogSink, Server, Service, Table};
+use crate::table::{Endpoint, LogFormat, LogSink, Server, Service, Table};
 use document::{Document, Role, ServiceEntry};
 use file::Opened;
 use overlap::Claim;
@@ -281,7 +282,7 @@ fn resolve(
     classic::resolve(resolver, classic, &mut services, sockets);
     let needs_worker = services
         .iter()
-        .any(|service| service.enabled && !matches!(service.action, Action::Exec(_)));
+        .any(|service| service.enabled && service.needs_worker());
     let worker = resolver
         .identities
         .worker(server.worker_user.as_ref(), needs_worker);

@@ -10,7 +10,7 @@ use super::identity::Identities;
 use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
 use super::rule_book::{Intake, RuleBook};
-use crate::table::{Action, Endpoint, Pass, Service, Stderr, Transport};
+use crate::table::{Action, Endpoint, Pass, Service, Stderr, Stdio, Transport};
 use std::path::Path;
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
@@ -31,6 +31,8 @@ struct Transfer {
     wait: bool,
     pass: Pass,
     stderr: Stderr,
+    stdio: Stdio,
+    banner: Option<String>,
 }
 
 impl<'h> Resolver<'h> {
@@ -84,7 +86,8 @@ impl<'h> Resolver<'h> {
             true => NO_TRANSFER,
             false => self.transfer(entry),
         };
-        let account = self.account(entry, transfer.wait);
+        // The worker counts what it passes on.
+        let account = self.account(entry, transfer.wait) && !transfer.stdio.is_relayed();
         let socket = self.socket(entry);
         let life = self.life(entry, transfer.wait);
         let max_connections = self.max_connections(entry);
@@ -115,6 +118,8 @@ impl<'h> Resolver<'h> {
             wait: transfer.wait,
             pass: transfer.pass,
             stderr: transfer.stderr,
+            stdio: transfer.stdio,
+            banner: transfer.banner,
             max_connections,
             rules,
             account,
@@ -222,6 +227,8 @@ impl<'h> Resolver<'h> {
             wait,
             pass,
             stderr: self.stderr(entry, pass),
+            stdio: self.stdio(entry, wait, pass),
+            banner: self.banner(entry, wait),
         }
     }
 
@@ -290,6 +297,8 @@ const NO_TRANSFER: Transfer = Transfer {
     wait: false,
     pass: Pass::Stdio,
     stderr: Stderr::Null,
+    stdio: Stdio::Socket,
+    banner: None,
 };
 
 /// Whom it takes in, as far as it says what it does.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::table::{
-    Acl, AclEntry, Client, Control, Hours, List, LogAddress, Pass, Program, Rate, Refusal,
+    Acl, AclEntry, Action, Client, Control, Hours, List, LogAddress, Pass, Program, Rate, Refusal,
     RefusalTexts, Rules, SourcePrefix, Span, Stderr, WhenFull, Who,
 };
 use std::collections::BTreeMap;
@@ -356,6 +356,10 @@ fn every_example_in_the_list_of_keys_is_right() {
                 format!("[service.x]\n{}\n{rest}\n", key.example)
             }
             (_, "command" | "redirect") => format!("[service.x]\nlisten = 7\n{}\n", key.example),
+            (_, "newline") => format!(
+                "[service.x]\nlisten = 7\nstdio = \"pipe\"\ncommand = [\"/bin/sh\"]\n{}\n",
+                key.example
+            ),
             // Needs an entry before it.
             (_, "override") => continue,
             // Alone it leaves nothing to serve.

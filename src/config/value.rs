@@ -16,7 +16,7 @@ pub(super) enum NameOrId {
 }
 
 /// One of a few words.
-fn choice<T: Copy>(text: &Text, choices: &[(&'static str, T)]) -> Result<T, Mistake> {
+pub(super) fn choice<T: Copy>(text: &Text, choices: &[(&'static str, T)]) -> Result<T, Mistake> {
     let found = choices.iter().find(|(word, _)| *word == text.value);
     found
         .map(|(_, value)| *value)

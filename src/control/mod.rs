@@ -37,6 +37,17 @@ pub enum Work {
     Redirect,
 }
 
+/// What leads to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Two pipes: the one that it reads, and the one that it writes.
+    Pipes,
+    /// The master of a terminal that edits lines at first.
+    Terminal,
+    /// The master of one that was made raw.
+    RawTerminal,
+}
+
 /// What the supervisor tells the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -134,6 +145,16 @@ pub enum Order {
         service: ServiceId,
         /// Who.
         client: Client,
+    },
+    /// Pass on what a client and its program say to each other. With the message come the client's
+    /// socket and what leads to the program (non-blocking at our end).
+    Attend {
+        /// The connection's number at the supervisor, for `Passed`.
+        number: u64,
+        /// What leads there.
+        way: Way,
+        /// Whether the client's lines end in CRLF and the program's in LF.
+        newline: bool,
     },
     /// End this connection.
     End {
@@ -256,6 +277,17 @@ pub enum Report {
     Unlistened {
         /// Which.
         listener: ListenerId,
+    },
+    /// Nothing more passes between a client and its program.
+    Passed {
+        /// The number of `Attend`.
+        number: u64,
+        /// Bytes that the client sent and we read.
+        received: u64,
+        /// Bytes that the kernel took from us for the client.
+        sent: u64,
+        /// Why.
+        ending: Ending,
     },
     /// Datagrams since the last such report of this service, at most one a second.
     Datagrams {

@@ -4,7 +4,7 @@
 //! zeros. Decoding takes nothing for granted: a length, number or zero that encoding would not have
 //! made is [`Malformed`]. Whether a service or listener of that number exists is the reader's affair.
 
-use super::{Counts, Ending, ListenerId, Order, Report, ServiceId, Work};
+use super::{Counts, Ending, ListenerId, Order, Report, ServiceId, Way, Work};
 use crate::admission::{Level, Load};
 use crate::sys::socket::{Peer, fold};
 use crate::table::{Builtin, Client, Refusal, Transport};
@@ -68,10 +68,10 @@ impl Order {
                 to.u8(7).u32(service.0).u32(list);
             }
             Order::List { list } => {
-                to.u8(13).u32(list);
+                to.u8(16).u32(list);
             }
             Order::ForgetList { list } => {
-                to.u8(14).u32(list);
+                to.u8(17).u32(list);
             }
             Order::Targets { service } => {
                 to.u8(12).u32(service.0);
@@ -99,6 +99,14 @@ impl Order {
                     Client::Ip(ip) => to.u8(1).prefix((ip, 0)),
                     Client::Uid(uid) => to.u8(2).u32(uid),
                 };
+            }
+            Order::Attend {
+                number,
+                way,
+                newline,
+            } => {
+                to.u8(13).u64(number).u8(position(&WAYS, way));
+                to.u8(newline.into());
             }
             Order::End { number } => {
                 to.u8(15).u32(number);
@@ -130,6 +138,11 @@ impl Order {
             },
             5 => Order::ForgetUdp {
                 address: from.bound_address()?,
+            },
+            13 => Order::Attend {
+                number: from.u64(),
+                way: from.one_of(&WAYS, "no such way")?,
+                newline: from.boolean()?,
             },
             15 => Order::End {
                 number: from.positive("a connection has number 0")?,
@@ -165,10 +178,10 @@ impl Order {
             12 => Order::Targets {
                 service: ServiceId(from.u32()),
             },
-            13 => Order::List {
+            16 => Order::List {
                 list: from.positive("a list has number 0")?,
             },
-            14 => Order::ForgetList {
+            17 => Order::ForgetList {
                 list: from.positive("a list has number 0")?,
             },
             _ => return Err(Malformed("no such order")),
@@ -207,6 +220,15 @@ impl Report {
                 ending,
             } => {
                 to.u8(2).u32(service.0).u32(number).u64(received).u64(sent);
+                to.u8(position(&ENDINGS, ending));
+            }
+            Report::Passed {
+                number,
+                received,
+                sent,
+                ending,
+            } => {
+                to.u8(11).u64(number).u64(received).u64(sent);
                 to.u8(position(&ENDINGS, ending));
             }
             Report::Unlistened { listener } => {
@@ -313,6 +335,12 @@ impl Report {
                 number: from.positive("a connection has number 0")?,
                 errno: from.errno()?,
             },
+            11 => Report::Passed {
+                number: from.u64(),
+                received: from.u64(),
+                sent: from.u64(),
+                ending: from.one_of(&ENDINGS, "no such ending")?,
+            },
             _ => return Err(Malformed("no such report")),
         };
         from.end().map(|()| report)
@@ -327,6 +355,8 @@ const WORKS: [Work; 6] = [
     Work::Builtin(Builtin::Time),
     Work::Redirect,
 ];
+
+const WAYS: [Way; 3] = [Way::Pipes, Way::Terminal, Way::RawTerminal];
 
 const TRANSPORTS: [Transport; 5] = [
     Transport::Tcp,
@@ -451,6 +481,14 @@ impl Reader {
 
     fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.take())
+    }
+
+    fn boolean(&mut self) -> Result<bool, Malformed> {
+        match self.u8() {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed("neither yes nor no")),
+        }
     }
 
     fn errno(&mut self) -> Result<i32, Malformed> {
@@ -679,6 +717,13 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
+            (any::<u64>(), 0..3usize, any::<bool>()).prop_map(|(number, way, newline)| {
+                Order::Attend {
+                    number,
+                    way: WAYS[way],
+                    newline,
+                }
+            }),
             any::<u32>().prop_map(|s| Order::Targets {
                 service: ServiceId(s)
             }),
@@ -737,6 +782,12 @@ mod tests {
         });
         let explained = (any::<u32>(), counts())
             .prop_map(|(serial, counts)| Report::Explained { serial, counts });
+        let passed = (any::<[u64; 3]>(), 0..7usize).prop_map(|(n, e)| Report::Passed {
+            number: n[0],
+            received: n[1],
+            sent: n[2],
+            ending: ENDINGS[e],
+        });
         let obeyed = any::<u32>().prop_map(|serial| Report::Obeyed { serial });
         prop_oneof![
             explained,
@@ -748,6 +799,7 @@ mod tests {
             unlistened,
             datagrams,
             refused,
+            passed,
             obeyed
         ]
     }
@@ -827,6 +879,13 @@ mod tests {
             spoiled(own, 1, 0),
             Err(Malformed("a bound socket has port 0"))
         );
+        let attend = Order::Attend {
+            number: 1,
+            way: Way::Pipes,
+            newline: true,
+        };
+        assert_eq!(spoiled(attend, 9, 4), Err(Malformed("no such way")));
+        assert_eq!(spoiled(attend, 10, 2), Err(Malformed("neither yes nor no")));
         assert_eq!(spoiled(own, 3, 5), Err(Malformed("no such address family")));
     }
 
@@ -847,7 +906,7 @@ mod tests {
             number: 1,
             peer,
         };
-        assert_eq!(spoiled(began, 0, 11), Err(Malformed("no such report")));
+        assert_eq!(spoiled(began, 0, 12), Err(Malformed("no such report")));
         assert_eq!(
             spoiled(began, 5, 0),
             Err(Malformed("a connection has number 0"))

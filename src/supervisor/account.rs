@@ -62,10 +62,8 @@ impl Accounts {
     }
 
     /// No longer does: its program was never run.
-    pub(super) fn forget(&mut self, cookie: Option<u64>) {
-        if let Some(cookie) = cookie {
-            self.running.remove(&cookie);
-        }
+    pub(super) fn forget(&mut self, cookie: u64) {
+        self.running.remove(&cookie);
     }
 }
 
@@ -104,7 +102,7 @@ impl Supervisor {
         while let Some(destroyed) = self.accounts.notices.as_ref().and_then(Notices::take) {
             let cookie = destroyed.cookie;
             if let Some(ended) = self.accounts.late.remove(&cookie) {
-                self.tell_end(ended, Some(destroyed));
+                self.tell_end(ended, Some(bytes(destroyed)));
             } else if let Some(known) = self.accounts.running.get_mut(&cookie) {
                 *known = Some(destroyed);
             }
@@ -112,10 +110,7 @@ impl Supervisor {
     }
 
     /// A program has ended: its end is told when it is known what its connection moved.
-    pub(super) fn account(&mut self, ended: Ended, cookie: Option<u64>) {
-        let Some(cookie) = cookie else {
-            return self.tell_end(ended, None);
-        };
+    pub(super) fn account(&mut self, ended: Ended, cookie: u64) {
         self.on_notices();
         match self.accounts.running.remove(&cookie) {
             Some(None) => {
@@ -124,7 +119,7 @@ impl Supervisor {
                 self.accounts.deadlines.push_back((until, cookie));
                 self.timers.set_once(until, Timer::Accounts);
             }
-            known => self.tell_end(ended, known.flatten()),
+            known => self.tell_end(ended, known.flatten().map(bytes)),
         }
     }
 
@@ -150,7 +145,9 @@ impl Supervisor {
         }
     }
 
-    fn tell_end(&mut self, ended: Ended, moved: Option<Destroyed>) {
+    /// Tells of an end, and of the bytes that were received and sent if they are known.
+    pub(super) fn tell_end(&mut self, ended: Ended, moved: Option<(u64, u64)>) {
+        let (received, sent) = moved.unzip();
         let Ended {
             session,
             exit,
@@ -165,10 +162,14 @@ impl Supervisor {
             duration,
             cpu: exit.cpu,
             max_rss,
-            received: moved.map(|moved| moved.received),
-            sent: moved.map(|moved| moved.sent),
+            received,
+            sent,
             limit,
         });
         self.forget_if_over(session.service);
     }
+}
+
+fn bytes(moved: Destroyed) -> (u64, u64) {
+    (moved.received, moved.sent)
 }

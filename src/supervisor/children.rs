@@ -30,12 +30,21 @@ pub(super) enum Role {
         permit: Permit<ServiceId>,
         /// Its standard error, where we read it.
         pipe: Option<u32>,
-        /// What the kernel calls its connection, where it is to tell what that moved.
-        cookie: Option<u64>,
+        count: Count,
     },
     /// The loader.
     Loader,
     /// The worker.
+    Worker,
+}
+
+/// Who tells what a connection has moved.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Count {
+    Nobody,
+    /// The kernel, which calls it so.
+    Kernel(u64),
+    /// The worker, which passes it on.
     Worker,
 }
 

@@ -7,6 +7,7 @@
 use super::Supervisor;
 use super::children::{Role, SessionFacts};
 use super::listeners::{Listeners, State};
+use super::relays::Relays;
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
@@ -53,6 +54,8 @@ pub(super) struct Link {
     identity: Option<Identity>,
     max_connections: u32,
     tie: Option<Tie>,
+    /// Whether there is to be one before it has anything to do.
+    is_wanted: bool,
     /// Which listeners it has, and what it answers on them.
     given: HashMap<ListenerId, Work>,
     /// How many there have been.
@@ -116,6 +119,7 @@ impl Default for Link {
             identity: None,
             max_connections: 0,
             tie: None,
+            is_wanted: false,
             given: HashMap::new(),
             incarnation: 0,
             restart: RESTART.0,
@@ -130,6 +134,11 @@ impl Link {
     /// Puts the table's wishes in force for the next worker.
     pub(super) fn configure(&mut self, identity: Option<Identity>, max_connections: u32) {
         (self.identity, self.max_connections) = (identity, max_connections);
+    }
+
+    /// Whether programs need it: then it is there before their first client.
+    pub(super) fn expect_relays(&mut self, are_expected: bool) {
+        self.is_wanted = are_expected;
     }
 
     /// What the worker answers on this listener.
@@ -395,22 +404,14 @@ impl Supervisor {
             return;
         };
         let mut is_full = false;
-        while let Some((order, attachment)) = tie.outgoing.front() {
-            match send(tie.socket.as_fd(), order, attachment, &self.listeners) {
-                Ok(()) => drop(tie.outgoing.pop_front()),
-                Err(Errno::EAGAIN) => {
-                    is_full = true;
-                    break;
-                }
-                // It is dying; its exit will tell.
-                Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => break,
-                // No memory for it, or too many descriptors on the way: there is room all the same,
-                // so the poller would not wait.
-                Err(_) => {
-                    self.timers.set_once(Instant::now() + AGAIN, Timer::Orders);
-                    break;
-                }
-            }
+        match tie.send(&self.listeners, &mut self.relays) {
+            Ok(()) => {}
+            Err(Errno::EAGAIN) => is_full = true,
+            // It is dying; its exit will tell.
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => {}
+            // No memory for it, or too many descriptors on the way: there is room all the same,
+            // so the poller would not wait.
+            Err(_) => self.timers.set_once(Instant::now() + AGAIN, Timer::Orders),
         }
         if is_full != tie.waits_for_room {
             tie.waits_for_room = is_full;
@@ -427,7 +428,9 @@ impl Supervisor {
 
     /// Starts a worker if listeners wait for one.
     pub(super) fn start_worker(&mut self) {
-        if self.link.tie.is_some() || self.link.given.is_empty() || !self.phase.is_serving() {
+        let is_needed =
+            self.link.is_wanted || !self.link.given.is_empty() || self.relays.are_waiting();
+        if self.link.tie.is_some() || !is_needed || !self.phase.is_serving() {
             return;
         }
         match self.make_worker() {
@@ -501,12 +504,21 @@ impl Supervisor {
         for (id, work) in self.link.given.clone() {
             self.give(id, work);
         }
+        self.send_orders();
     }
 
     /// There is no worker; later there will be.
     fn worker_not_started(&mut self, stage: &'static str, errno: Errno) {
         self.observe(&Event::WorkerNotStarted { stage, errno });
         self.start_worker_after(RESTART.1);
+    }
+
+    /// Sees to it that there will be one. It is there or about to be started, unless the table had no
+    /// more use for it when it died.
+    pub(super) fn start_worker_soon(&mut self) {
+        if self.link.tie.is_none() {
+            self.start_worker_after(RESTART.0);
+        }
     }
 
     fn start_worker_after(&mut self, pause: Duration) {
@@ -602,6 +614,12 @@ impl Supervisor {
                     });
                 }
             }
+            Report::Passed {
+                number,
+                received,
+                sent,
+                ..
+            } => self.on_passed(number, Some((received, sent))),
             Report::Unlistened { listener } => self.come_back(listener),
             Report::Refused {
                 service,
@@ -742,6 +760,7 @@ impl Supervisor {
         for (number, session) in tie.sessions {
             self.finish(number, session, None, reason(Ending::WorkerDied));
         }
+        self.lose_relays();
         self.take_all_back();
         if !self.phase.is_serving() {
             return;
@@ -783,7 +802,20 @@ impl Supervisor {
         for (number, session) in tie.sessions {
             self.finish(number, session, None, "stopped");
         }
+        self.lose_relays();
         self.take_all_back();
+    }
+}
+
+impl Tie {
+    /// Sends what is to be told, and then what is to be handed over.
+    fn send(&mut self, listeners: &Listeners, relays: &mut Relays) -> Result<(), Errno> {
+        let worker = self.socket.as_fd();
+        while let Some((order, attachment)) = self.outgoing.front() {
+            send(worker, order, attachment, listeners)?;
+            self.outgoing.pop_front();
+        }
+        relays.send(worker)
     }
 }
 
@@ -796,9 +828,9 @@ fn send(
 ) -> Result<(), Errno> {
     let record = order.encode();
     match attachment {
-        Attachment::Nothing => socket::send_record(worker, &record, None),
+        Attachment::Nothing => socket::send_record(worker, &record, &[]),
         Attachment::Listener(id) => match listeners.get(*id).and_then(|it| it.socket()) {
-            Some(listener) => socket::send_record(worker, &record, Some(listener)),
+            Some(listener) => socket::send_record(worker, &record, &[listener]),
             // Closed in the meantime.
             None => Ok(()),
         },
@@ -820,7 +852,7 @@ fn send(
 fn send_file(worker: BorrowedFd, record: &[u8], file: io::Result<OwnedFd>) -> Result<(), Errno> {
     let file =
         file.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::ENOMEM)))?;
-    socket::send_record(worker, record, Some(file.as_fd()))
+    socket::send_record(worker, record, &[file.as_fd()])
 }
 
 fn reason(ending: Ending) -> &'static str {

@@ -6,7 +6,7 @@
 //!
 //! Each file beside this one is one of its subjects, with the part of [`Supervisor`] that acts on
 //! it: `take` accepts and launches, `reap` takes leave, `shortage` rests when resources run out,
-//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `control`
+//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `relays` what it passes on for programs, `control`
 //! answers commands, `stop` ends.
 
 mod account;
@@ -23,6 +23,7 @@ mod listeners;
 mod loading;
 mod pid_file;
 mod reap;
+mod relays;
 mod reload;
 mod services;
 mod shortage;
@@ -56,6 +57,7 @@ use life::Lives;
 use link::Link;
 use listeners::Listeners;
 use loading::Loading;
+use relays::Relays;
 use services::Services;
 use shortage::Shortage;
 use std::collections::HashMap;
@@ -91,6 +93,7 @@ pub struct Supervisor {
     children: Children,
     accounts: Accounts,
     lives: Lives,
+    relays: Relays,
     waiters: HashMap<i32, waiting::Waiter>,
     yielded: HashMap<ListenerId, background::Yielded>,
     diag: Diag,

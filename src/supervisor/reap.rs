@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::account::Ended;
-use super::children::{Child, Role, Search};
+use super::children::{Child, Count, Role, Search};
 use super::timers::Timer;
 use super::waiting::Run;
 use super::word::Word;
@@ -120,7 +120,7 @@ impl Supervisor {
                 session,
                 permit,
                 pipe,
-                cookie,
+                count,
             } => {
                 self.leave_pipe(pipe, session.service);
                 if outcome == Some(Outcome::Executed) {
@@ -137,7 +137,7 @@ impl Supervisor {
                     duration,
                     limit: self.end_life(exit.pid),
                 };
-                self.on_program_exit(ended, permit, failure, cookie);
+                self.on_program_exit(ended, permit, failure, count);
             }
         }
         // What it had may be what we lacked.
@@ -160,14 +160,22 @@ impl Supervisor {
         ended: Ended,
         permit: Permit<ServiceId>,
         failure: Option<(Stage, Errno)>,
-        cookie: Option<u64>,
+        count: Count,
     ) {
         let (session, duration) = (ended.session, ended.duration);
         let wait::Exit { pid, status, .. } = ended.exit;
         match failure {
-            None => self.account(ended, cookie),
+            None => match count {
+                Count::Nobody => self.tell_end(ended, None),
+                Count::Kernel(cookie) => self.account(ended, cookie),
+                Count::Worker => return self.leave_relay(ended, permit),
+            },
             Some((stage, errno)) => {
-                self.accounts.forget(cookie);
+                match count {
+                    Count::Nobody => {}
+                    Count::Kernel(cookie) => self.accounts.forget(cookie),
+                    Count::Worker => self.relays.forget(session.id.number),
+                }
                 let facts = self
                     .services
                     .get(session.service)
@@ -194,14 +202,19 @@ impl Supervisor {
             self.restore(pid, session.service, run);
             self.wake_all();
         }
+        self.follow(session.service, made_room);
+    }
+
+    /// A session is over: others may have its room.
+    pub(super) fn follow(&mut self, service: ServiceId, made_room: bool) {
         if made_room {
             // The room may be for all: this service has had its turn.
             if !self.admission.is_full() {
                 self.wake_all();
             }
-            self.wake_service(session.service);
+            self.wake_service(service);
         }
-        self.forget_if_over(session.service);
+        self.forget_if_over(service);
     }
 
     /// Forgets a service that was removed and has nothing left.

@@ -55,8 +55,11 @@ impl Supervisor {
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
         self.configure_lives(services.iter().map(|service| service.life));
+        let passes_on = |service: &Rc<Service>| service.enabled && service.stdio.is_relayed();
+        self.link.expect_relays(services.iter().any(passes_on));
         let wanted = self.change_services(services, &policies(acls, rules));
         self.change_listeners(wanted);
+        self.start_worker();
         self.forget_lists();
         self.wake_all();
 

@@ -160,6 +160,7 @@ impl Supervisor {
             clock: Clock::new(),
             children: Default::default(),
             accounts: Default::default(),
+            relays: Default::default(),
             lives: Default::default(),
             waiters: Default::default(),
             yielded: Default::default(),

@@ -127,7 +127,7 @@ impl Supervisor {
         let is_done = match step {
             // The worker says with the last of its listeners what it has not said yet.
             Step::Launches => !self.children.is_launching() && self.listeners.is_empty(),
-            _ => self.programs() == 0 && self.link.live() == 0,
+            _ => self.programs() == 0 && self.link.live() == 0 && self.relays.leaving() == 0,
         };
         if is_done {
             self.phase = Phase::Over;
@@ -182,6 +182,7 @@ impl Supervisor {
         self.remove_pid_file();
         self.dismiss_worker();
         self.close_all_accounts();
+        self.close_relays();
         self.tell_dropped_lines();
         self.log.tell_left_out();
         if self.phase == Phase::Over {

@@ -1,8 +1,9 @@
 //! Taking connections: accept, admit, launch.
 
 use super::Supervisor;
-use super::children::{Role, SessionFacts};
+use super::children::{Count, Role, SessionFacts};
 use super::listeners::State;
+use super::relays::REST;
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Room;
@@ -49,6 +50,8 @@ impl Supervisor {
         };
         if entry.facts.wait {
             self.start_waiter(id, service)
+        } else if entry.facts.stdio.is_relayed() && self.relays.are_many() {
+            self.rest_for(id, REST)
         } else {
             self.take_batch(id, service)
         }
@@ -150,6 +153,7 @@ impl Supervisor {
             id: self.next_id(),
             at: Instant::now(),
             cookie,
+            greeted: 0,
         };
         self.launch(Waiting {
             service,
@@ -200,17 +204,26 @@ impl Supervisor {
         } = waiting;
         let ends = facts.life.needs_pulse().then(|| ends_of(&connection));
         match launch::connection(&mut self.spawner, &plan, &facts, connection, permit) {
-            Ok((launched, connected)) => {
+            Ok((mut launched, connected)) => {
                 let session = SessionFacts {
                     service,
                     id: connected.id,
                     peer: Some(connected.peer),
                 };
-                if let Some(cookie) = connected.cookie {
-                    self.accounts.expect(cookie);
-                }
+                let handover = launched.handover.take();
+                let count = match (connected.cookie, &handover) {
+                    (Some(cookie), _) => {
+                        self.accounts.expect(cookie);
+                        Count::Kernel(cookie)
+                    }
+                    (None, Some(_)) => Count::Worker,
+                    (None, None) => Count::Nobody,
+                };
                 let spawned = launched.spawned;
-                self.enter_program(launched, session, connected.at, connected.cookie);
+                self.enter_program(launched, session, connected.at, count);
+                if let Some(handover) = handover {
+                    self.hand_over(session, &facts, handover, connected.at);
+                }
                 if facts.life.is_limited() {
                     let (life, ends) = (facts.life, ends.flatten());
                     self.begin_life(spawned, session, life, connected.at, ends);
@@ -241,12 +254,13 @@ impl Supervisor {
         launched: Launched,
         session: SessionFacts,
         born: Instant,
-        cookie: Option<u64>,
+        count: Count,
     ) {
         let Launched {
             spawned,
             permit,
             stderr,
+            ..
         } = launched;
         self.observe_session(session, |session| Event::Cloned { session });
         let pipe = stderr.and_then(|reading| self.read_stderr(reading, session));
@@ -254,7 +268,7 @@ impl Supervisor {
             session,
             permit,
             pipe,
-            cookie,
+            count,
         };
         self.children.enter(spawned, role, born);
         self.time_aging();

@@ -1,7 +1,7 @@
 //! Programs that are given the socket itself, and are not trusted with it.
 
 use super::Supervisor;
-use super::children::SessionFacts;
+use super::children::{Count, SessionFacts};
 use super::listeners::{Listeners, State};
 use super::services::Entry;
 use crate::event::Event;
@@ -150,7 +150,7 @@ impl Supervisor {
                 };
                 self.lend(&lent_ids);
                 self.waiters.insert(pid, Waiter { lent: queues });
-                self.enter_program(launched, session, born, None);
+                self.enter_program(launched, session, born, Count::Nobody);
                 self.shortage.succeeded(&mut self.timers);
             }
             Err(postponed) => {

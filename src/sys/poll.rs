@@ -39,6 +39,8 @@ pub struct Ready {
     pub readable: bool,
     /// There is room to write, or an error: write to find out.
     pub writable: bool,
+    /// There is an end or an error, which may come after something to read.
+    pub broken: bool,
 }
 
 impl Poller {
@@ -93,6 +95,7 @@ impl Poller {
                 word: event.data(),
                 readable: broken || flags.contains(EpollFlags::EPOLLIN),
                 writable: broken || flags.contains(EpollFlags::EPOLLOUT),
+                broken,
             }
         }))
     }

@@ -10,7 +10,7 @@ use nix::sys::socket as net;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,18 +269,23 @@ pub fn record_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((raise(ours), raise(theirs)))
 }
 
-/// Sends one record, with a descriptor where there is one, without waiting: EAGAIN when the queue
+/// Descriptors that go with a record at most.
+pub const MOST_DESCRIPTORS: usize = 3;
+
+/// Sends one record, and up to [`MOST_DESCRIPTORS`] with it, without waiting: EAGAIN when the queue
 /// is full. A reader that has gone is EPIPE, never a signal.
 pub fn send_record(
     socket: BorrowedFd,
     bytes: &[u8],
-    descriptor: Option<BorrowedFd>,
+    descriptors: &[BorrowedFd],
 ) -> Result<(), Errno> {
-    let numbers = descriptor.map(|fd| [fd.as_raw_fd()]);
-    let rights = numbers
-        .as_ref()
-        .map(|numbers| [net::ControlMessage::ScmRights(numbers)]);
-    let control = rights.as_ref().map_or(&[][..], |rights| &rights[..]);
+    let mut numbers = [0; MOST_DESCRIPTORS];
+    for (number, descriptor) in numbers.iter_mut().zip(descriptors) {
+        *number = descriptor.as_raw_fd();
+    }
+    let numbers = &numbers[..descriptors.len().min(MOST_DESCRIPTORS)];
+    let rights = [net::ControlMessage::ScmRights(numbers)];
+    let control = if numbers.is_empty() { &[] } else { &rights[..] };
     let flags = net::MsgFlags::MSG_DONTWAIT | net::MsgFlags::MSG_NOSIGNAL;
     let parts = [std::io::IoSlice::new(bytes)];
     net::sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None).map(drop)
@@ -291,24 +296,53 @@ pub fn stop_listening(socket: BorrowedFd) -> Result<(), Errno> {
     net::shutdown(socket.as_raw_fd(), net::Shutdown::Both)
 }
 
-/// Receives one record without waiting, and the descriptor that came with it (close-on-exec). A
-/// length of 0 is the end: the other side has closed.
+/// Receives one record without waiting, and the descriptors that came with it (close-on-exec), of
+/// which some are lost where too many are open here. A length of 0 is the end: the other side has
+/// closed.
 pub fn receive_record(
     socket: BorrowedFd,
     buffer: &mut [u8],
-) -> Result<(usize, Option<OwnedFd>), Errno> {
-    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
-    let mut parts = [std::io::IoSliceMut::new(buffer)];
-    let flags = net::MsgFlags::MSG_DONTWAIT | net::MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = net::recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-    let mut received = None;
-    for control in message.cmsgs()? {
-        if let net::ControlMessageOwned::ScmRights(numbers) = control {
-            received = numbers.into_iter().map(own).next_back();
+) -> Result<(usize, Vec<OwnedFd>), Errno> {
+    // Aligned as a cmsghdr is, and with room for one that holds so many numbers.
+    let mut space = [0u64; 8];
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: all-zero bytes are a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = space.as_mut_ptr().cast();
+    // SAFETY: computes a length.
+    let room = unsafe { libc::CMSG_SPACE((MOST_DESCRIPTORS * size_of::<RawFd>()) as u32) };
+    message.msg_controllen = room as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the message describes buffers of ours, which the kernel does not exceed.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    let length = Errno::result(length)?;
+    let mut received = Vec::new();
+    // SAFETY: the kernel has filled in a chain of headers within the space.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: the chain's pointers are to whole headers, with their data behind them.
+        unsafe {
+            if ((*header).cmsg_level, (*header).cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+                let data = libc::CMSG_DATA(header).cast::<RawFd>();
+                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let numbers = 0..bytes / size_of::<RawFd>();
+                received.extend(numbers.map(|index| own(data.add(index).read_unaligned())));
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
         }
     }
-    Ok((message.bytes, received))
+    Ok((length as usize, received))
 }
+
+const _: () = assert!(
+    MOST_DESCRIPTORS * size_of::<RawFd>() + 2 * size_of::<libc::cmsghdr>() <= 64,
+    "the space of a message holds them"
+);
 
 /// The state of a socket that comes back from a `wait` program, as far as the program can have
 /// changed it: why it can serve no more, or `None` when it is as it was.

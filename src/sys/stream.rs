@@ -55,6 +55,17 @@ pub fn connected(socket: BorrowedFd) -> Result<(), Errno> {
     }
 }
 
+/// Whether a connection was reset, or timed out: without reading what it has brought before.
+pub fn is_broken(socket: BorrowedFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(socket, PollFlags::empty())];
+    let found = poll(&mut fds, PollTimeout::ZERO).is_ok();
+    found
+        && fds[0]
+            .revents()
+            .is_some_and(|it| it.contains(PollFlags::POLLERR))
+}
+
 /// Has small pieces sent at once, over TCP (TCP_NODELAY). Other sockets do so always.
 pub fn send_at_once(socket: BorrowedFd) {
     // It fails for those others.

@@ -13,6 +13,7 @@ mod prefixes;
 mod rate;
 mod rules;
 mod service;
+mod stdio;
 
 pub use acl::{Acl, Client, Entry as AclEntry, Judgement, List, Who};
 pub use endpoint::{Address, Endpoint, Transport};
@@ -25,6 +26,7 @@ pub use service::{
     Action, Builtin, Device, FileRights, Identity, Keepalive, Limit, Pass, Program, Resource,
     Service, SocketOptions, Stderr,
 };
+pub use stdio::{Stdio, Terminal};
 
 use serde::{Deserialize, Serialize};
 

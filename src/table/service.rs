@@ -1,6 +1,6 @@
 //! One entry of the table: what is run, as whom, and within which limits.
 
-use super::{Address, Endpoint, Life};
+use super::{Address, Endpoint, Life, Stdio};
 pub use crate::sys::limits::Resource;
 pub use crate::sys::options::{Device, Keepalive, SocketOptions};
 pub use crate::sys::socket_file::FileRights;
@@ -30,6 +30,10 @@ pub struct Service {
     pub pass: Pass,
     /// Where the program's standard error goes.
     pub stderr: Stderr,
+    /// What it finds as standard input and output.
+    pub stdio: Stdio,
+    /// What clients are told first.
+    pub banner: Option<String>,
     /// Live connections (for `wait`: programs) at most; 1 or more. More wait in the kernel's queue.
     pub max_connections: u32,
     /// Who gets in: index into [`super::Table::rules`].
@@ -38,6 +42,13 @@ pub struct Service {
     pub account: bool,
     /// How long its sessions may last.
     pub life: Life,
+}
+
+impl Service {
+    /// Whether its clients come to the worker, or what they say passes through it.
+    pub fn needs_worker(&self) -> bool {
+        !matches!(self.action, Action::Exec(_)) || self.stdio.is_relayed()
+    }
 }
 
 /// What answers a client.

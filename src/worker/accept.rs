@@ -145,6 +145,7 @@ impl Worker<'_> {
                 word: 0,
                 readable: false,
                 writable: true,
+                broken: false,
             };
             if let Err(ending) = session.advance(ready, &mut self.scratch) {
                 return self.end(session, ending);

@@ -1,5 +1,5 @@
 //! The unprivileged process: accepts and serves the connections and datagrams of built-in services, and
-//! passes clients on to other servers.
+//! passes clients on to other servers, and to programs on pipes and terminals.
 //!
 //! It is started by the supervisor, as a user of its own, with the control socket as descriptor 0.
 //! Listeners come over that socket, [`Report`](crate::control::Report)s go back over it, and when it
@@ -225,6 +225,8 @@ impl<'a> Worker<'a> {
         }
         self.advance_busy_relays();
         self.give_up_dialling();
+        self.end_lingering_relays();
+        self.look_after_the_deaf();
         self.end_idle();
         self.leaving.expire(self.now);
         self.listeners.wake(&self.poller, self.now);
@@ -308,6 +310,7 @@ impl Source {
             Source::Control => 3 << 32,
             Source::Relay(slot, Side::Client) => 4 << 32 | u64::from(slot),
             Source::Relay(slot, Side::Far) => 5 << 32 | u64::from(slot),
+            Source::Relay(slot, Side::Input) => 6 << 32 | u64::from(slot),
         }
     }
 
@@ -318,6 +321,7 @@ impl Source {
             (2, number) => Source::Leaving(number),
             (4, slot) => Source::Relay(slot, Side::Client),
             (5, slot) => Source::Relay(slot, Side::Far),
+            (6, slot) => Source::Relay(slot, Side::Input),
             _ => Source::Control,
         }
     }

@@ -10,7 +10,7 @@ use crate::control::{
 };
 use crate::sys::Errno;
 use crate::sys::datagram;
-use crate::sys::socket::receive_record;
+use crate::sys::socket::{MOST_DESCRIPTORS, receive_record};
 use crate::table::{Client, Refusal};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,11 +32,11 @@ impl Worker<'_> {
         for _ in 0..ORDERS {
             match receive_record(self.control, &mut message) {
                 Ok((0, _)) | Err(Errno::ECONNRESET) => return Ok(false),
-                Ok((length, descriptor)) => {
+                Ok((length, descriptors)) => {
                     let order = Order::decode(&message[..length]).map_err(Failure::Order)?;
                     match order {
                         Order::End { number } => drop(doomed.insert(number)),
-                        order => self.obey(order, descriptor)?,
+                        order => self.obey(order, descriptors)?,
                     }
                 }
                 Err(Errno::EAGAIN) => break,
@@ -60,7 +60,8 @@ impl Worker<'_> {
         self.end_relays(numbers);
     }
 
-    fn obey(&mut self, order: Order, descriptor: Option<OwnedFd>) -> Result<(), Failure> {
+    fn obey(&mut self, order: Order, mut descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
+        let mut descriptor = || descriptors.pop();
         match order {
             Order::Listen {
                 service,
@@ -69,7 +70,7 @@ impl Worker<'_> {
                 transport,
                 max_connections,
             } => {
-                let socket = descriptor.ok_or(Failure::NoDescriptor(listener))?;
+                let socket = descriptor().ok_or(Failure::NoDescriptor(listener))?;
                 let offer = Offer {
                     service,
                     work,
@@ -98,22 +99,27 @@ impl Worker<'_> {
             Order::End { number } => self.end_those(&HashSet::from([number])),
             Order::ForgetUdp { address } => self.own_udp.forget(address),
             Order::List { list } => {
-                let acl = descriptor.map(list_from_file);
+                let acl = descriptor().map(list_from_file);
                 let Some(Ok(acl)) = acl else {
                     return Err(Failure::NoList(list));
                 };
                 self.lists.insert(list, Rc::new(acl));
             }
             Order::ForgetList { list } => drop(self.lists.remove(&list)),
-            Order::Policy { service, list } => self.learn(service, list, descriptor)?,
+            Order::Policy { service, list } => self.learn(service, list, descriptor())?,
             Order::Targets { service } => {
-                let targets = descriptor.map(targets_from_file);
+                let targets = descriptor().map(targets_from_file);
                 let Some(Ok(targets)) = targets else {
                     return Err(Failure::NoKeys(service));
                 };
                 self.targets.insert(service, targets.into());
                 self.fit_to_descriptors();
             }
+            Order::Attend {
+                number,
+                way,
+                newline,
+            } => self.attend(number, way, newline, descriptors),
             Order::Forget { service } => {
                 self.policies.remove(&service);
                 self.targets.remove(&service);
@@ -214,8 +220,9 @@ impl Worker<'_> {
 
     /// Listeners, connections and refused clients share the descriptors. So the oldest connection
     /// makes way in good order before the kernel refuses one, and what an order brings gets through.
-    fn fit_to_descriptors(&mut self) {
-        let taken = (self.listeners.len() + self.leaving.most()) as u64 + SPARE;
+    pub(super) fn fit_to_descriptors(&mut self) {
+        let programs = self.relays.programs() * MOST_DESCRIPTORS;
+        let taken = (self.listeners.len() + self.leaving.most() + programs) as u64 + SPARE;
         // A client that is passed on takes two.
         let each = if self.targets.is_empty() { 1 } else { 2 };
         let left = self.settings.descriptors.saturating_sub(taken) / each;

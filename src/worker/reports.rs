@@ -49,7 +49,7 @@ impl Reports {
             for (record, report) in message.chunks_exact_mut(LENGTH).zip(&self.queue) {
                 record.copy_from_slice(&report.encode());
             }
-            match send_record(control, &message[..count * LENGTH], None) {
+            match send_record(control, &message[..count * LENGTH], &[]) {
                 Ok(()) => drop(self.queue.drain(..count)),
                 Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => return Sent::Gone,
                 Err(_) => return Sent::Some,

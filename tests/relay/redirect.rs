@@ -1,5 +1,6 @@
 //! `redirect`: another server at the far end.
 
+use super::{text, worker};
 use crate::harness::*;
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
@@ -35,13 +36,6 @@ fn answer_at_the_end(mut stream: impl Read + Write) {
     write!(stream, "you said {request}").unwrap();
 }
 
-/// Bytes in which every place can be told from its neighbours.
-fn text(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|place| (place * 31 + place / 251) as u8)
-        .collect()
-}
-
 /// An address where connections are neither taken nor refused, for as long as the sockets live.
 fn silent() -> (String, TcpListener, Vec<TcpStream>) {
     use nix::sys::socket::{Backlog, listen};
@@ -53,13 +47,6 @@ fn silent() -> (String, TcpListener, Vec<TcpStream>) {
         queued.push(stream);
     }
     (address.to_string(), listener, queued)
-}
-
-fn worker(server: &Server) -> u32 {
-    let line = server
-        .log()
-        .wait_for(|line| line.event() == "worker-started");
-    line.number("pid") as u32
 }
 
 #[test]

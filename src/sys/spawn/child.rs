@@ -22,6 +22,8 @@ pub enum Stage {
     Session,
     /// The socket on 0, 1 and 2, and nothing above.
     Descriptors,
+    /// The terminal as controlling terminal (TIOCSCTTY).
+    Terminal,
     /// Opening the file of `stderr = "file:…"`.
     StderrFile,
     /// `limits`.
@@ -52,11 +54,12 @@ pub enum Stage {
 
 impl Stage {
     /// All of a child's, in order.
-    pub const ALL: [Stage; 16] = [
+    pub const ALL: [Stage; 17] = [
         Stage::Clone,
         Stage::Unshare,
         Stage::Session,
         Stage::Descriptors,
+        Stage::Terminal,
         Stage::StderrFile,
         Stage::Limits,
         Stage::Nice,
@@ -78,6 +81,7 @@ impl Stage {
             Stage::Unshare => "unshare",
             Stage::Session => "session",
             Stage::Descriptors => "descriptors",
+            Stage::Terminal => "terminal",
             Stage::StderrFile => "stderr-file",
             Stage::Limits => "limits",
             Stage::Nice => "nice",
@@ -141,6 +145,7 @@ pub(super) struct RawPlan {
     pub(super) group_count: usize,
     pub(super) no_new_privileges: bool,
     pub(super) keeps_tree: bool,
+    pub(super) has_terminal: bool,
 }
 
 /// `RawPlan::nice` for "leave it".
@@ -196,6 +201,11 @@ pub(super) unsafe extern "C" fn child(args: *const Args) -> ! {
         }
         begin(words, Stage::Descriptors);
         descriptors(args, words);
+        if plan.has_terminal && words.failed.is_none() {
+            begin(words, Stage::Terminal);
+            let set = [0, libc::TIOCSCTTY as usize, 0, 0, 0, 0];
+            must(words, Stage::Terminal, call(libc::SYS_ioctl, set));
+        }
         if !plan.stderr_file.is_null() {
             begin(words, Stage::StderrFile);
             stderr_file(plan, words);

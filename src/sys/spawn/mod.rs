@@ -22,7 +22,7 @@ pub use slot::Environment;
 
 use super::Errno;
 use super::cgroup::{Group, Groups};
-use super::fd::{self, NULL, own};
+use super::fd::{self, NULL};
 use super::time::monotonic_nanos;
 use child::Args;
 use slot::Slot;
@@ -91,10 +91,12 @@ fn dumps_setuid_memory() -> bool {
 /// when the child has its own.
 #[derive(Debug)]
 pub enum Descriptors {
-    /// One socket on 0 and 1, and on 2 unless there is something else for it.
+    /// One socket or terminal on 0 and 1, and on 2 unless there is something else for it.
     Socket(OwnedFd, Option<StandardError>),
     /// `/dev/null` on 0 and 1, sockets on 3 and up, and what is given on 2.
     Listen(Vec<OwnedFd>, StandardError),
+    /// The ends of two pipes on 0 and 1, and that on 1 also on 2 unless there is something else for it.
+    Pipes(OwnedFd, OwnedFd, Option<StandardError>),
     /// Exactly these on 0 and 1, and ours on 2: for the server's own helpers.
     Helper(OwnedFd, OwnedFd),
 }
@@ -372,12 +374,27 @@ fn has_executed(pid: i32) -> bool {
 }
 
 impl Descriptors {
+    /// The first of them, where a launch has failed; the others are closed.
+    pub fn into_first(self) -> OwnedFd {
+        match self {
+            Descriptors::Socket(first, _)
+            | Descriptors::Pipes(first, ..)
+            | Descriptors::Helper(first, _) => first,
+            Descriptors::Listen(mut sockets, _) => sockets.remove(0),
+        }
+    }
+
     /// Where 0, 1 and 2 come from.
     fn stdio(&self) -> [RawFd; 3] {
         match self {
             Descriptors::Socket(socket, None) => [socket.as_raw_fd(); 3],
             Descriptors::Socket(socket, Some(error)) => {
                 [socket.as_raw_fd(), socket.as_raw_fd(), error.number()]
+            }
+            Descriptors::Pipes(input, output, error) => {
+                let output = output.as_raw_fd();
+                let error = error.as_ref().map_or(output, StandardError::number);
+                [input.as_raw_fd(), output, error]
             }
             Descriptors::Listen(_, error) => [NULL, NULL, error.number()],
             Descriptors::Helper(input, output) => [input.as_raw_fd(), output.as_raw_fd(), 2],
@@ -399,16 +416,6 @@ impl StandardError {
             StandardError::Pipe(end) => end.as_raw_fd(),
         }
     }
-}
-
-/// A pipe: the reading end non-blocking and above the floor, the writing end for a child.
-pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let mut ends = [0; 2];
-    // SAFETY: the kernel writes two numbers there.
-    Errno::result(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    let (read, write) = (fd::raise(own(ends[0])), own(ends[1]));
-    fd::set_nonblocking(std::os::fd::AsFd::as_fd(&read), true)?;
-    Ok((read, write))
 }
 
 const _: () = assert!(

@@ -34,6 +34,8 @@ pub struct PlanSpec<'a> {
     /// possible ([`super::Spawner::use_groups`]), else it adopts what its descendants leave behind
     /// (PR_SET_CHILD_SUBREAPER).
     pub keeps_tree: bool,
+    /// Whether what it gets as descriptor 0 is a terminal, which is to be its controlling one.
+    pub has_terminal: bool,
 }
 
 /// Whom a child becomes.
@@ -126,6 +128,7 @@ impl Plan {
             group_count: groups.len(),
             no_new_privileges: spec.no_new_privileges,
             keeps_tree: spec.keeps_tree,
+            has_terminal: spec.has_terminal,
         };
         let environment = (c_strings(&spec.env_before)?, c_strings(&spec.env_after)?);
         Ok(Plan {
@@ -144,6 +147,11 @@ impl Plan {
 
     pub(super) fn keeps_tree(&self) -> bool {
         self.raw.keeps_tree
+    }
+
+    /// Whom children become, if they are not to stay who we are.
+    pub fn user(&self) -> Option<u32> {
+        self.raw.becomes.then_some(self.raw.uid)
     }
 
     pub(super) fn group_count(&self) -> usize {

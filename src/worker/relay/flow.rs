@@ -5,6 +5,7 @@
 //! memory, and no connection more than a [`SHARE`] of it each way.
 
 use super::end::End;
+use super::newline::Newline;
 use crate::sys::Errno;
 use crate::worker::session::SHARE;
 
@@ -13,8 +14,12 @@ use crate::worker::session::SHARE;
 pub(super) struct Flow {
     kept: Vec<u8>,
     written: usize,
+    /// What becomes of line ends, if anything.
+    newline: Option<Newline>,
     /// The source sends no more.
     ended: bool,
+    /// What a terminal takes for the end was written, or is kept.
+    said_farewell: bool,
     /// The destination was told that, or takes no more.
     closed: bool,
     /// Bytes that were read from the source.
@@ -40,9 +45,36 @@ pub(super) enum Stop {
 }
 
 impl Flow {
+    pub(super) fn new(newline: Option<Newline>) -> Flow {
+        Flow {
+            newline,
+            ..Flow::default()
+        }
+    }
+
+    /// Whether the source sends no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether it holds what the destination has not taken, though the source has ended.
+    pub(super) fn lingers(&self) -> bool {
+        self.ended && !self.kept.is_empty()
+    }
+
     /// Whether all was passed on, and the destination knows that it was all.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.closed && self.kept.is_empty()
+    }
+
+    /// Whether the destination was told the end.
+    pub(super) fn was_told(&self) -> bool {
+        self.closed && self.said_farewell
+    }
+
+    /// Whether it waits for the destination before it reads on.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// Whether the destination takes no more.
@@ -68,7 +100,13 @@ impl Flow {
         to: &mut End,
         scratch: &mut [u8],
     ) -> Result<Stop, Broken> {
-        let mut left = SHARE.min(scratch.len());
+        // Translated, it may become twice as much.
+        let share = if self.newline.is_some() {
+            SHARE / 2
+        } else {
+            SHARE
+        };
+        let mut left = share.min(scratch.len());
         loop {
             self.flush(to)?;
             if !self.kept.is_empty() || !from.readable {
@@ -82,6 +120,9 @@ impl Flow {
                 Ok(0) => {
                     from.readable = false;
                     self.ended = true;
+                    if let Some(newline) = self.newline.as_mut().filter(|_| !self.closed) {
+                        self.kept.extend(newline.finish());
+                    }
                 }
                 Ok(count) => {
                     left -= count;
@@ -96,15 +137,28 @@ impl Flow {
 
     /// Writes what is kept, and then the end if that is known.
     fn flush(&mut self, to: &mut End) -> Result<(), Broken> {
+        self.write_kept(to)?;
+        if !self.ended || self.closed || !self.kept.is_empty() {
+            return Ok(());
+        }
+        if !self.said_farewell {
+            self.said_farewell = true;
+            self.kept = to.farewell();
+            self.write_kept(to)?;
+        }
+        if self.kept.is_empty() {
+            self.closed = true;
+            to.close_writing();
+        }
+        Ok(())
+    }
+
+    fn write_kept(&mut self, to: &mut End) -> Result<(), Broken> {
         if !self.kept.is_empty() {
             self.written += self.write(to, self.written)?;
             if self.written == self.kept.len() {
                 (self.kept, self.written) = (Vec::new(), 0);
             }
-        }
-        if self.ended && !self.closed && self.kept.is_empty() {
-            self.closed = true;
-            to.close_writing();
         }
         Ok(())
     }
@@ -121,6 +175,8 @@ impl Flow {
         if self.closed {
             return Ok(());
         }
+        let translated = self.newline.as_mut().map(|it| it.translate(bytes));
+        let bytes = translated.as_deref().unwrap_or(bytes);
         let count = to.write(bytes).map_err(|_| Broken::Destination)?;
         self.sent += count as u64;
         self.kept.extend_from_slice(&bytes[count..]);

@@ -1,5 +1,5 @@
-//! Connections that are passed on: what a client sends goes to another server, and what that answers
-//! comes back, until both have ended.
+//! Connections that are passed on: what a client sends goes to another server or to a program, and
+//! what that answers comes back, until both have ended.
 //!
 //! Each end is told of the other's end as soon as all before it was passed on, so that a half-closed
 //! connection stays one. Whoever has more to move than its share of a turn goes on in the next, after
@@ -8,32 +8,39 @@
 mod dial;
 mod end;
 mod flow;
+mod newline;
+mod program;
+mod redirect;
+mod terminal;
 
 use super::session::leave;
 use super::{Source, Worker};
 use crate::admission::Permit;
 use crate::control::{Ending, Report, ServiceId};
 use crate::sys::Errno;
-use crate::sys::poll::{Interest, Ready};
+use crate::sys::poll::Ready;
 use crate::sys::socket::Peer;
-use dial::{Call, Dial};
+use dial::Dial;
 use end::End;
 use flow::{Broken, Flow, Stop};
-use std::collections::{HashSet, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
-
-/// How long an address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use terminal::Next;
 
 /// Relays with much to move that have their share in one turn.
 const BUSY: usize = 16;
 
-/// Which of a relay's ends.
+/// How long a client may take nothing of what is left for it when the other side has ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which of a relay's descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
     Far,
+    /// What is only written at the far end.
+    Input,
 }
 
 /// All relays.
@@ -41,10 +48,16 @@ pub(super) enum Side {
 pub(super) struct Relays {
     slots: Vec<Option<Relay>>,
     free: Vec<u32>,
+    /// How many are of programs.
+    programs: usize,
     /// Those that have more to move. One may have ended since.
     busy: VecDeque<u32>,
     /// When addresses have had their time: slot, connection and attempt.
-    calls: VecDeque<(Instant, u32, u32, usize)>,
+    calls: VecDeque<(Instant, u32, u64, usize)>,
+    /// When clients have had their time to take what is left: slot, owner, and what was sent until then.
+    leaving: VecDeque<(Instant, u32, u64, u64)>,
+    /// When to look after programs on terminals whose client says no more: slot and owner.
+    deaf: BinaryHeap<Reverse<(Instant, u32, u64)>>,
 }
 
 #[derive(Debug)]
@@ -56,9 +69,29 @@ struct Relay {
     /// The other server has reset the connection.
     is_cut: bool,
     is_busy: bool,
-    permit: Permit<ServiceId>,
-    peer: Peer,
-    number: u32,
+    /// Whether the other side has ended before the client took all, and that was noted.
+    lingers: bool,
+    /// Whether a program on a terminal is looked after until it has taken notice of the end.
+    is_deaf: bool,
+    owner: Owner,
+}
+
+/// Whose it is, and so who keeps its permit.
+#[derive(Debug)]
+enum Owner {
+    /// Ours: a client of a redirect, by its number.
+    Redirect(Permit<ServiceId>, Peer, u32),
+    /// The supervisor's: a program's client, by its number there.
+    Program(u64),
+}
+
+impl Owner {
+    fn number(&self) -> u64 {
+        match self {
+            Owner::Redirect(_, _, number) => u64::from(*number),
+            Owner::Program(number) => *number,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,9 +106,17 @@ impl Relays {
         !self.busy.is_empty()
     }
 
-    /// When the next address has had its time.
+    /// How many belong to programs: each has three descriptors at most.
+    pub(super) fn programs(&self) -> usize {
+        self.programs
+    }
+
+    /// When the next address or client has had its time.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.calls.front().map(|(due, ..)| *due)
+        let calls = self.calls.front().map(|(due, ..)| *due);
+        let leaving = self.leaving.front().map(|(due, ..)| *due);
+        let deaf = self.deaf.peek().map(|Reverse((due, ..))| *due);
+        [calls, leaving, deaf].into_iter().flatten().min()
     }
 
     fn insert(&mut self, relay: Relay) -> u32 {
@@ -119,6 +160,9 @@ impl Relay {
                 Stop::Share
             }
         };
+        if self.outward.has_ended() && far.ends_as_one() {
+            self.inward.abandon();
+        }
         let inward = match self.inward.advance(&mut self.client, far, scratch) {
             Ok(stop) => stop,
             Err(Broken::Source) => return Err(Ending::ClientLeft),
@@ -135,127 +179,29 @@ impl Relay {
         }
     }
 
-    fn end(mut self, ending: Ending, scratch: &mut [u8]) -> (Permit<ServiceId>, Report) {
-        if ending == Ending::Finished {
-            self.inward.received += leave(self.client.as_fd(), scratch);
-        }
-        let report = Report::Ended {
-            service: self.permit.service(),
-            number: self.number,
-            received: self.inward.received,
-            sent: self.outward.sent,
-            ending,
-        };
-        (self.permit, report)
+    /// Whether the client has gone although what it sent last still waits to be passed on.
+    fn client_has_gone(&self) -> bool {
+        self.inward.is_blocked() && self.client.is_broken()
     }
 }
 
 impl Worker<'_> {
-    /// Passes a client on that was just admitted.
-    pub(super) fn redirect(&mut self, socket: OwnedFd, peer: Peer, permit: Permit<ServiceId>) {
-        let (service, number) = (permit.service(), self.last_number);
-        self.reports.push(Report::Accepted {
-            service,
-            number,
-            peer,
-        });
-        let targets = self.targets.get(&service).cloned().unwrap_or_default();
-        let relay = Relay {
-            client: End::new(socket),
-            far: Far::Called(Dial::new(targets)),
-            inward: Flow::default(),
-            outward: Flow::default(),
-            is_cut: false,
-            is_busy: false,
-            permit,
-            peer,
-            number,
-        };
-        let slot = self.relays.insert(relay);
-        self.call(slot, |dial| Some(dial.next(None)));
-    }
-
-    /// Goes on with a call, in this way.
-    fn call(&mut self, slot: u32, go_on: impl FnOnce(&mut Dial) -> Option<Call>) {
+    /// Has the poller tell of both ends.
+    fn poll_relay(&mut self, slot: u32) -> Result<(), Errno> {
         let Some(relay) = self.relays.at(slot) else {
-            return;
+            return Ok(());
         };
-        let Far::Called(dial) = &mut relay.far else {
-            return;
-        };
-        let Some(call) = go_on(dial) else { return };
-        match call {
-            Call::Failed(errno) => self.not_connected(slot, errno),
-            Call::Calling => {
-                let (number, attempt) = (relay.number, dial.attempt());
-                let word = Source::Relay(slot, Side::Far).word();
-                let polled = dial
-                    .socket()
-                    .map(|socket| self.poller.add(socket, Interest::BothEdge, word));
-                if let Some(Err(errno)) = polled {
-                    return self.not_connected(slot, errno);
-                }
-                let due = self.now + CONNECT_TIMEOUT;
-                self.relays.calls.push_back((due, slot, number, attempt));
-            }
-            Call::Answered(socket) => self.join(slot, socket),
-        }
-    }
-
-    /// The other server is there.
-    fn join(&mut self, slot: u32, socket: OwnedFd) {
-        let Some(relay) = self.relays.at(slot) else {
-            return;
-        };
-        let far = End::new(socket);
-        let words = [Side::Client, Side::Far].map(|side| Source::Relay(slot, side).word());
-        let polled = self.poller.add(&relay.client, Interest::BothEdge, words[0]);
-        let polled = polled.and_then(|()| {
-            match self.poller.add(&far, Interest::BothEdge, words[1]) {
+        let word = |side| Source::Relay(slot, side).word();
+        relay
+            .client
+            .poll(&self.poller, word(Side::Client), word(Side::Client))?;
+        match &relay.far {
+            Far::Called(_) => Ok(()),
+            Far::Joined(far) => match far.poll(&self.poller, word(Side::Far), word(Side::Input)) {
                 // Since it was called.
                 Err(Errno::EEXIST) => Ok(()),
                 result => result,
-            }
-        });
-        relay.far = Far::Joined(far);
-        if let Err(errno) = polled {
-            return self.not_connected(slot, errno);
-        }
-        self.reports.push(Report::Began {
-            service: relay.permit.service(),
-            number: relay.number,
-            peer: relay.peer,
-        });
-        self.advance_relay(slot);
-    }
-
-    fn not_connected(&mut self, slot: u32, errno: Errno) {
-        if let Some(relay) = self.relays.remove(slot) {
-            self.release(relay.permit);
-            self.reports.push(Report::NotConnected {
-                number: relay.number,
-                errno: errno as i32,
-            });
-        }
-    }
-
-    /// Calls the next address where one has had its time.
-    pub(super) fn give_up_dialling(&mut self) {
-        while let Some((due, slot, number, attempt)) = self.relays.calls.front().copied() {
-            if due > self.now {
-                return;
-            }
-            self.relays.calls.pop_front();
-            let is_it = self
-                .relays
-                .at(slot)
-                .is_some_and(|relay| relay.number == number);
-            if is_it {
-                self.call(slot, |dial| {
-                    let is_late = dial.attempt() == attempt;
-                    is_late.then(|| dial.next(Some(Errno::ETIMEDOUT)))
-                });
-            }
+            },
         }
     }
 
@@ -268,7 +214,12 @@ impl Worker<'_> {
         match (side, &mut relay.far) {
             (Side::Client, _) => relay.client.wake(ready),
             (Side::Far, Far::Joined(far)) => far.wake(ready),
-            (Side::Far, Far::Called(_)) => return self.call(slot, Dial::look),
+            (Side::Input, Far::Joined(far)) => {
+                if !far.wake_input(ready) {
+                    relay.inward.abandon();
+                }
+            }
+            (_, Far::Called(_)) => return self.call(slot, Dial::look),
         }
         if !relay.is_busy {
             self.advance_relay(slot);
@@ -280,12 +231,57 @@ impl Worker<'_> {
             return;
         };
         match relay.advance(&mut self.scratch) {
+            Ok(_) if relay.client_has_gone() => return self.end_relay(slot, Ending::ClientLeft),
             Ok(Stop::Waiting) => relay.is_busy = false,
             Ok(Stop::Share) => {
                 relay.is_busy = true;
                 self.relays.busy.push_back(slot);
+                return;
             }
-            Err(ending) => self.end_relay(slot, ending),
+            Err(ending) => return self.end_relay(slot, ending),
+        }
+        let (lingers, is_deaf) = (relay.outward.lingers(), relay.inward.was_told());
+        let is_news = (
+            lingers && !std::mem::replace(&mut relay.lingers, lingers),
+            is_deaf && !std::mem::replace(&mut relay.is_deaf, is_deaf),
+        );
+        if is_news.0 {
+            self.wait_for_client(slot);
+        }
+        if is_news.1 {
+            self.insist(slot);
+        }
+    }
+
+    /// Sees to it that a program on a terminal takes notice that its client says no more.
+    fn insist(&mut self, slot: u32) {
+        let Some(relay) = self.relays.at(slot) else {
+            return;
+        };
+        let Far::Joined(far) = &mut relay.far else {
+            return;
+        };
+        match far.insist() {
+            None => {}
+            Some(Next::Look(pause)) => {
+                let note = (self.now + pause, slot, relay.owner.number());
+                self.relays.deaf.push(Reverse(note));
+            }
+            Some(Next::HangUp) => self.end_relay(slot, Ending::ClientLeft),
+        }
+    }
+
+    /// Looks after those of whom it is time.
+    pub(super) fn look_after_the_deaf(&mut self) {
+        while let Some(Reverse((due, slot, number))) = self.relays.deaf.peek().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.deaf.pop();
+            let relay = self.relays.at(slot);
+            if relay.is_some_and(|relay| relay.owner.number() == number) {
+                self.insist(slot);
+            }
         }
     }
 
@@ -298,19 +294,69 @@ impl Worker<'_> {
         }
     }
 
-    fn end_relay(&mut self, slot: u32, ending: Ending) {
-        if let Some(relay) = self.relays.remove(slot) {
-            let (permit, report) = relay.end(ending, &mut self.scratch);
-            self.release(permit);
-            self.reports.push(report);
+    fn wait_for_client(&mut self, slot: u32) {
+        let due = self.now + PATIENCE;
+        if let Some(relay) = self.relays.at(slot) {
+            let note = (due, slot, relay.owner.number(), relay.outward.sent);
+            self.relays.leaving.push_back(note);
         }
     }
 
-    /// Ends those of these numbers.
+    /// Ends relays whose client has taken nothing of what is left for too long.
+    pub(super) fn end_lingering_relays(&mut self) {
+        while let Some((due, slot, number, sent)) = self.relays.leaving.front().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.leaving.pop_front();
+            let relay = self.relays.at(slot);
+            match relay.filter(|relay| relay.owner.number() == number) {
+                Some(relay) if relay.outward.sent == sent => {
+                    self.end_relay(slot, Ending::IdleTimeout);
+                }
+                Some(_) => self.wait_for_client(slot),
+                None => {}
+            }
+        }
+    }
+
+    fn end_relay(&mut self, slot: u32, ending: Ending) {
+        let Some(mut relay) = self.relays.remove(slot) else {
+            return;
+        };
+        if let Some(socket) = relay
+            .client
+            .as_socket()
+            .filter(|_| ending == Ending::Finished)
+        {
+            relay.inward.received += leave(socket, &mut self.scratch);
+        }
+        let (received, sent) = (relay.inward.received, relay.outward.sent);
+        match relay.owner {
+            Owner::Redirect(permit, _, number) => {
+                let service = permit.service();
+                self.release(permit);
+                self.reports.push(Report::Ended {
+                    service,
+                    number,
+                    received,
+                    sent,
+                    ending,
+                });
+            }
+            Owner::Program(number) => {
+                self.relays.programs -= 1;
+                self.fit_to_descriptors();
+                self.report_passed(number, (received, sent), ending);
+            }
+        }
+    }
+
+    /// Ends those of these numbers that are ours.
     pub(super) fn end_relays(&mut self, numbers: &HashSet<u32>) {
-        let doomed = |relay: &Option<Relay>| {
-            let relay = relay.as_ref();
-            relay.is_some_and(|relay| numbers.contains(&relay.number))
+        let doomed = |relay: &Option<Relay>| match relay.as_ref().map(|relay| &relay.owner) {
+            Some(Owner::Redirect(_, _, number)) => numbers.contains(number),
+            _ => false,
         };
         let slots = self.relays.slots.iter().enumerate();
         let doomed: Vec<usize> = slots

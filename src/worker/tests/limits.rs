@@ -174,7 +174,7 @@ fn the_end_of_the_control_socket_ends_the_worker_and_its_sessions() {
 fn something_else_than_an_order_ends_the_worker() {
     for bytes in [&[7; LENGTH][..], &[1; LENGTH + 1], b"x"] {
         let (control, theirs) = record_pair().unwrap();
-        send_record(control.as_fd(), bytes, None).unwrap();
+        send_record(control.as_fd(), bytes, &[]).unwrap();
         assert!(matches!(
             run(theirs.as_fd(), SETTINGS),
             Err(Failure::Order(_))
@@ -192,7 +192,7 @@ fn a_listener_without_its_socket_ends_the_worker() {
         transport: Transport::Tcp,
         max_connections: 1,
     };
-    send_record(control.as_fd(), &order.encode(), None).unwrap();
+    send_record(control.as_fd(), &order.encode(), &[]).unwrap();
     assert_eq!(
         run(theirs.as_fd(), SETTINGS),
         Err(Failure::NoDescriptor(ListenerId(9)))
@@ -243,7 +243,7 @@ fn no_timer_runs_while_nobody_is_connected() {
         transport: Transport::Udp,
         max_connections: 1,
     };
-    send_record(control.as_fd(), &order.encode(), Some(echo.as_fd())).unwrap();
+    send_record(control.as_fd(), &order.encode(), &[echo.as_fd()]).unwrap();
     assert_eq!(worker.next_deadline(), None);
     assert_eq!(worker.turn(), Ok(true));
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();

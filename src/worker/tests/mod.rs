@@ -51,12 +51,8 @@ impl Supervised {
 
     fn order(&self, order: Order, descriptor: Option<&OwnedFd>) {
         let control = self.control.as_ref().unwrap();
-        send_record(
-            control.as_fd(),
-            &order.encode(),
-            descriptor.map(AsFd::as_fd),
-        )
-        .unwrap();
+        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
+        send_record(control.as_fd(), &order.encode(), &descriptors).unwrap();
     }
 
     /// Has a new listener served. Its number is that of the service, and counted from 1. The answer

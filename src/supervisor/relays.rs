@@ -1,0 +1,201 @@
+//! Programs behind pipes and terminals: what the worker needs to stand between them and their clients is handed to
+//! it, and what it has passed on comes back for the end record.
+//!
+//! A connection is over when its program has ended and nothing more passes, whichever comes first;
+//! until then it keeps its permit, so that clients that read slowly count. While there is no worker,
+//! or its control socket is full, what is to be handed over waits here. When the worker dies what it
+//! had is over, and what is waiting is the next one's.
+
+use super::Supervisor;
+use super::account::Ended;
+use super::children::SessionFacts;
+use crate::admission::Permit;
+use crate::control::{LENGTH, Order, Way};
+use crate::launch::{Far, Handover};
+use crate::sys::socket::send_record;
+use crate::sys::{Errno, limits};
+use crate::table::{Service, ServiceId, Stdio};
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Handovers that may wait before listeners rest.
+const MANY: usize = 128;
+/// How long they rest.
+pub(super) const REST: Duration = Duration::from_millis(10);
+/// Descriptors that the worker needs for other things, at least.
+const SPARE: usize = 256;
+/// Descriptors that it has for each.
+const EACH: usize = 3;
+
+/// Connections that the worker passes on for programs.
+#[derive(Debug, Default)]
+pub(super) struct Relays {
+    waiting: VecDeque<(Order, Handover)>,
+    /// By connection number.
+    live: HashMap<u64, Relay>,
+    /// How many the worker has room for; 0 for not known yet.
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Relay {
+    /// Bytes that we have sent ourselves.
+    greeted: u64,
+    began: Instant,
+    is_handed: bool,
+    /// Nothing more passes; what did, as far as it is known.
+    over: Option<Option<(u64, u64)>>,
+    /// Its program has ended.
+    left: Option<Box<(Ended, Permit<ServiceId>)>>,
+}
+
+impl Relays {
+    /// Whether no more should be begun for now.
+    pub(super) fn are_many(&mut self) -> bool {
+        if self.most == 0 {
+            // The worker's limit is ours.
+            let nofile = limits::nofile().map_or(1024, |(soft, _)| soft);
+            let nofile = usize::try_from(nofile).unwrap_or(usize::MAX);
+            self.most = nofile.saturating_sub(SPARE).max(EACH) / EACH;
+        }
+        self.waiting.len() >= MANY || self.live.len() >= self.most
+    }
+
+    /// Whether the worker is needed for some.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Connections whose program has ended before all was passed on.
+    pub(super) fn leaving(&self) -> usize {
+        self.live.values().filter(|it| it.left.is_some()).count()
+    }
+
+    /// Sends what waits, in order, until there is no room.
+    pub(super) fn send(&mut self, worker: BorrowedFd) -> Result<(), Errno> {
+        while let Some((order, handover)) = self.waiting.front() {
+            let number = match order {
+                Order::Attend { number, .. } => *number,
+                _ => 0,
+            };
+            // One whose program could not be started is closed.
+            if let Some(relay) = self.live.get_mut(&number) {
+                let record: [u8; LENGTH] = order.encode();
+                let client = handover.client.as_fd();
+                match &handover.far {
+                    Far::Pipes(input, output) => {
+                        send_record(worker, &record, &[client, input.as_fd(), output.as_fd()])
+                    }
+                    Far::Terminal(master) => {
+                        send_record(worker, &record, &[client, master.as_fd()])
+                    }
+                }?;
+                relay.is_handed = true;
+            }
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Its program was never run.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.live.remove(&number);
+    }
+}
+
+impl Supervisor {
+    /// Has the worker stand between a client and its program.
+    pub(super) fn hand_over(
+        &mut self,
+        session: SessionFacts,
+        service: &Service,
+        handover: Handover,
+        began: Instant,
+    ) {
+        let (way, newline) = match &service.stdio {
+            Stdio::Socket => return,
+            Stdio::Pipe { newline } => (Way::Pipes, *newline),
+            Stdio::Terminal { newline, terminal } if terminal.raw => (Way::RawTerminal, *newline),
+            Stdio::Terminal { newline, .. } => (Way::Terminal, *newline),
+        };
+        let number = session.id.number;
+        let relay = Relay {
+            greeted: service.banner.as_ref().map_or(0, String::len) as u64,
+            began,
+            is_handed: false,
+            over: None,
+            left: None,
+        };
+        self.relays.live.insert(number, relay);
+        let order = Order::Attend {
+            number,
+            way,
+            newline,
+        };
+        self.relays.waiting.push_back((order, handover));
+        self.send_orders();
+        self.start_worker_soon();
+    }
+
+    /// Nothing more passes between a client and its program.
+    pub(super) fn on_passed(&mut self, number: u64, moved: Option<(u64, u64)>) {
+        let Some(relay) = self.relays.live.get_mut(&number) else {
+            return;
+        };
+        match relay.left.take() {
+            Some(left) => self.finish_relay(number, *left, moved),
+            None => relay.over = Some(moved),
+        }
+    }
+
+    /// A program behind pipes has ended.
+    pub(super) fn leave_relay(&mut self, ended: Ended, permit: Permit<ServiceId>) {
+        let number = ended.session.id.number;
+        let relay = self.relays.live.get_mut(&number);
+        match relay.as_ref().map(|relay| relay.over) {
+            Some(Some(moved)) => self.finish_relay(number, (ended, permit), moved),
+            Some(None) => {
+                if let Some(relay) = relay {
+                    relay.left = Some(Box::new((ended, permit)));
+                }
+            }
+            None => self.finish_relay(number, (ended, permit), None),
+        }
+    }
+
+    fn finish_relay(
+        &mut self,
+        number: u64,
+        (mut ended, permit): (Ended, Permit<ServiceId>),
+        moved: Option<(u64, u64)>,
+    ) {
+        let mut moved = moved;
+        if let Some(relay) = self.relays.live.remove(&number) {
+            ended.duration = relay.began.elapsed();
+            moved = moved.map(|(received, sent)| (received, sent + relay.greeted));
+        }
+        let service = ended.session.service;
+        self.tell_end(ended, moved);
+        let made_room = self.admission.release(permit);
+        self.follow(service, made_room);
+    }
+
+    /// The worker has ended: so has all that it passed on.
+    pub(super) fn lose_relays(&mut self) {
+        let all = self.relays.live.iter();
+        let lost = all.filter(|(_, it)| it.is_handed && it.over.is_none());
+        for number in lost.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.on_passed(number, None);
+        }
+    }
+
+    /// Tells of all whose program has ended, whatever still waits to be passed on.
+    pub(super) fn close_relays(&mut self) {
+        let all = self.relays.live.iter();
+        let left = all.filter(|(_, it)| it.left.is_some());
+        for number in left.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.on_passed(number, None);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Clients that are passed on to another server: it is called first, and the relay begins when it
+//! answers.
+
+use super::dial::{Call, Dial};
+use super::end::End;
+use super::flow::Flow;
+use super::{Far, Owner, Relay, Side};
+use crate::admission::Permit;
+use crate::control::{Report, ServiceId};
+use crate::sys::Errno;
+use crate::sys::poll::Interest;
+use crate::sys::socket::Peer;
+use crate::worker::{Source, Worker};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// How long an address may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Worker<'_> {
+    /// Passes a client on that was just admitted.
+    pub(in crate::worker) fn redirect(
+        &mut self,
+        socket: OwnedFd,
+        peer: Peer,
+        permit: Permit<ServiceId>,
+    ) {
+        let (service, number) = (permit.service(), self.last_number);
+        self.reports.push(Report::Accepted {
+            service,
+            number,
+            peer,
+        });
+        let targets = self.targets.get(&service).cloned().unwrap_or_default();
+        let relay = Relay {
+            client: End::socket(socket),
+            far: Far::Called(Dial::new(targets)),
+            inward: Flow::default(),
+            outward: Flow::default(),
+            is_cut: false,
+            is_busy: false,
+            lingers: false,
+            is_deaf: false,
+            owner: Owner::Redirect(permit, peer, number),
+        };
+        let slot = self.relays.insert(relay);
+        self.call(slot, |dial| Some(dial.next(None)));
+    }
+
+    /// Goes on with a call, in this way.
+    pub(super) fn call(&mut self, slot: u32, go_on: impl FnOnce(&mut Dial) -> Option<Call>) {
+        let Some(relay) = self.relays.at(slot) else {
+            return;
+        };
+        let Far::Called(dial) = &mut relay.far else {
+            return;
+        };
+        let Some(call) = go_on(dial) else { return };
+        match call {
+            Call::Failed(errno) => self.not_connected(slot, errno),
+            Call::Calling => {
+                let (number, attempt) = (relay.owner.number(), dial.attempt());
+                let word = Source::Relay(slot, Side::Far).word();
+                let polled = dial
+                    .socket()
+                    .map(|socket| self.poller.add(socket, Interest::BothEdge, word));
+                if let Some(Err(errno)) = polled {
+                    return self.not_connected(slot, errno);
+                }
+                let due = self.now + CONNECT_TIMEOUT;
+                self.relays.calls.push_back((due, slot, number, attempt));
+            }
+            Call::Answered(socket) => self.join(slot, socket),
+        }
+    }
+
+    /// The other server is there.
+    fn join(&mut self, slot: u32, socket: OwnedFd) {
+        let Some(relay) = self.relays.at(slot) else {
+            return;
+        };
+        relay.far = Far::Joined(End::socket(socket));
+        let began = match &relay.owner {
+            Owner::Redirect(permit, peer, number) => Report::Began {
+                service: permit.service(),
+                number: *number,
+                peer: *peer,
+            },
+            Owner::Program(_) => return,
+        };
+        if let Err(errno) = self.poll_relay(slot) {
+            return self.not_connected(slot, errno);
+        }
+        self.reports.push(began);
+        self.advance_relay(slot);
+    }
+
+    fn not_connected(&mut self, slot: u32, errno: Errno) {
+        let owner = self.relays.remove(slot).map(|relay| relay.owner);
+        if let Some(Owner::Redirect(permit, _, number)) = owner {
+            self.release(permit);
+            self.reports.push(Report::NotConnected {
+                number,
+                errno: errno as i32,
+            });
+        }
+    }
+
+    /// Calls the next address where one has had its time.
+    pub(in crate::worker) fn give_up_dialling(&mut self) {
+        while let Some((due, slot, number, attempt)) = self.relays.calls.front().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.calls.pop_front();
+            let is_it = self
+                .relays
+                .at(slot)
+                .is_some_and(|relay| relay.owner.number() == number);
+            if is_it {
+                self.call(slot, |dial| {
+                    let is_late = dial.attempt() == attempt;
+                    is_late.then(|| dial.next(Some(Errno::ETIMEDOUT)))
+                });
+            }
+        }
+    }
+}
