@@ -20,6 +20,7 @@ fn host(privileged: bool) -> Host {
         groups: vec![uid],
         lowest_port: if privileged { 0 } else { 1024 },
         env: BTreeMap::new(),
+        handed: None,
     }
 }
 

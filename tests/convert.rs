@@ -57,6 +57,7 @@ fn load(text: &str) -> Result<Table, Mistakes> {
         groups: vec![],
         lowest_port: 0,
         env: BTreeMap::new(),
+        handed: None,
     };
     load_text("converted.toml", text, &host).map(|loaded| loaded.table)
 }

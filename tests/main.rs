@@ -15,6 +15,8 @@ mod control;
 mod convert;
 mod edit;
 mod edit_files;
+mod generated;
+mod handed;
 mod hanging_exec;
 mod harness;
 mod inetd_conf;

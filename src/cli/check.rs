@@ -213,6 +213,7 @@ mod tests {
             groups: vec![],
             lowest_port: 1024,
             env: BTreeMap::new(),
+            handed: None,
         };
         load(file.path(), &host).unwrap().table
     }

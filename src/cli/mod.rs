@@ -31,7 +31,7 @@ mod status;
 mod wrap;
 
 use crate::{config, worker};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use wrap::find_program;
@@ -91,6 +91,11 @@ enum Command {
     Unban(ban::Unban),
     Explain(explain::Explain),
     Convert(convert::Convert),
+}
+
+/// The command line as data: what its manual page and completions are made from.
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Does what the command line says.
@@ -174,7 +179,6 @@ fn no_such_service<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_list_of_commands_has_no_full_stops() {

@@ -35,11 +35,13 @@ fn is_one_of_several(target: &Target) -> bool {
     }
 }
 
-/// What it stands for on this machine: one address or more.
+/// What it stands for on this machine: one address or more; none for a socket that only the server is
+/// handed.
 pub(super) fn addresses(wanted: &Wanted) -> Result<Vec<Address>, Mistake> {
     match &wanted.target {
         Target::Path(path) => Ok(vec![Address::Path(path.clone())]),
         Target::Abstract(name) => Ok(vec![Address::Abstract(name.clone())]),
+        Target::Handed(_, address) => Ok(address.iter().cloned().collect()),
         Target::Inet { family, host, port } => {
             let port = port_number(port, wanted.transport)?;
             let found = inet(host, port, *family)?;

@@ -67,7 +67,16 @@ pub fn for_command_line(arguments: &CommandLine, host: &Host) -> Result<Loaded, 
 fn entry(arguments: &CommandLine) -> (Entry, Vec<Mistake>) {
     let mut reader = Reader::default();
     let listen = reader.take("listen", ADDRESS, Some(&arguments.address), |text| {
-        Ok(vec![listen::address(&text)?])
+        let wanted = listen::address(&text)?;
+        match wanted.value.target {
+            listen::Target::Handed(..) => {
+                Err(Mistake::new("only a table can name a socket of systemd")
+                    .at(&wanted.place)
+                    .help("write the service in a table, and serve that")
+                    .into())
+            }
+            _ => Ok(vec![wanted]),
+        }
     });
     let user = reader.take("user", "--user", arguments.user.as_ref(), user);
     let stderr = reader.take("stderr", "--stderr", arguments.stderr.as_ref(), |text| {
@@ -218,6 +227,7 @@ mod tests {
             groups: vec![],
             lowest_port: 0,
             env: BTreeMap::new(),
+            handed: None,
         }
     }
 

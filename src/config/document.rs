@@ -46,6 +46,9 @@ pub(super) enum Role {
     Included,
 }
 
+/// What the `[server]` of an included file may say: what a package that takes the place of inetd needs.
+const BROUGHT: [&str; 2] = ["inetd_conf", "pid_file"];
+
 type Key<'t> = Spanned<Cow<'t, str>>;
 type Value<'t> = Spanned<DeValue<'t>>;
 
@@ -79,15 +82,17 @@ impl Reader<'_> {
     fn root(&mut self, root: &DeTable) {
         for (key, value) in root {
             match (key.get_ref().as_ref(), value.get_ref()) {
-                ("server" | "defaults", DeValue::Table(_)) if self.role == Role::Included => {
-                    let message = format!("[{}] belongs in the main file", key.get_ref());
+                ("defaults", DeValue::Table(_)) if self.role == Role::Included => {
                     self.mistake(
                         key.span(),
-                        Mistake::new(message)
-                            .help("an included file has [service.NAME] sections only"),
+                        Mistake::new("[defaults] belongs in the main file")
+                            .help("an included file has [service.NAME] sections"),
                     );
                 }
                 ("server", DeValue::Table(table)) => {
+                    if self.role == Role::Included {
+                        self.only_what_packages_bring(table);
+                    }
                     self.headers.push(key.span().start);
                     let (server, mistakes) =
                         server::read(Section::new(self.source, table, Part::Server));
@@ -119,6 +124,21 @@ impl Reader<'_> {
                 }
                 (name, value) => self.mistake(key.span(), unknown(name, value)),
             }
+        }
+    }
+
+    /// The keys of `[server]` that an included file may have.
+    fn only_what_packages_bring(&mut self, table: &DeTable) {
+        for key in table
+            .keys()
+            .filter(|key| !BROUGHT.contains(&key.get_ref().as_ref()))
+        {
+            let message = format!("{} belongs in the main file", quoted(key.get_ref()));
+            let help = format!(
+                "the [server] of an included file has {} only",
+                BROUGHT.join(" and ")
+            );
+            self.mistake(key.span(), Mistake::new(message).help(help));
         }
     }
 

@@ -235,6 +235,7 @@ mod tests {
             lowest_port: 0,
             groups: Vec::new(),
             env: BTreeMap::new(),
+            handed: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the machine and the caller bring to a table.
 
+use crate::sys::handed::Facts;
 use crate::sys::user;
 use std::collections::BTreeMap;
 
@@ -18,7 +19,12 @@ pub struct Host {
     pub lowest_port: u16,
     /// Its environment, for `pass_env`. Variables that are not UTF-8 are left out.
     pub env: BTreeMap<String, String>,
+    /// The sockets that the server was handed; `None` where this is not for a server to say.
+    pub handed: Option<Vec<Facts>>,
 }
+
+/// The variable in which the supervisor tells its loader of them.
+pub const HANDED: &str = "OXINETD_HANDED";
 
 impl Host {
     /// This process, as it is now.
@@ -33,7 +39,11 @@ impl Host {
             lowest_port: lowest_port(),
             env: std::env::vars_os()
                 .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+                .filter(|(name, _)| name != HANDED)
                 .collect(),
+            handed: std::env::var(HANDED)
+                .ok()
+                .and_then(|text| serde_json::from_str(&text).ok()),
         }
     }
 }

@@ -369,6 +369,7 @@ mod tests {
             groups: vec![uid],
             lowest_port: 0,
             env: BTreeMap::new(),
+            handed: None,
         }
     }
 

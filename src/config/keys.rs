@@ -151,7 +151,29 @@ pub const KEYS: &[Key] = &[
         r#"include = ["services.d/*.toml"]"#,
         "Reads the services in these files too. A name is relative to the directory of the table; * and ? \
          stand for any characters in its last part. Only regular files whose names end in .toml and do not \
-         begin with a dot are read, in the order of their names. They may contain [service.NAME] sections only.",
+         begin with a dot are read, in the order of their names. They \
+         may contain [service.NAME] sections, and a [server] section with inetd_conf and pid_file, for which the main \
+         file's come first.",
+    ),
+    server(
+        "inetd_conf",
+        "an absolute path",
+        "none",
+        r#"inetd_conf = "/etc/inetd.conf""#,
+        "Serves the lines of this table of inetd too, see inetd.conf(5); a reload reads it again. A line means what it \
+         means to Debian's openbsd-inetd (or another inetd whose forms it has), with [defaults] where it says nothing: \
+         tcp is IPv4 and IPv6, lines behind #<off># are off, and setuid bits are in force. A wrong line is a warning, \
+         and only that line is left out. A service that both tables name is served as services.toml says. With it the \
+         process is called inetd: update-inetd sends its signal to nobody else.",
+    ),
+    server(
+        "pid_file",
+        "an absolute path",
+        "none",
+        r#"pid_file = "/run/inetd.pid""#,
+        "Where the server's process id is written once all services listen, for programs that send it SIGHUP, such as \
+         update-inetd. What was there is replaced, never written through; at the end the file is removed, if it is \
+         still the server's own.",
     ),
     server(
         "inetd_conf",
@@ -235,7 +257,8 @@ pub const KEYS: &[Key] = &[
         "Where clients find the service: a port (on all IPv4 and IPv6 addresses of the host), its name from \
          /etc/services, \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"HOST:PORT\", or \"unix:/PATH\". TCP unless a prefix says \
          otherwise: tcp: tcp4: tcp6: udp: udp4: udp6: unix: unix-dgram: unix-seqpacket:. A Unix socket that \
-         begins with @ is an abstract one. Port 0 lets the kernel choose.",
+         begins with @ is an abstract one. Port 0 lets the kernel choose. \"systemd:NAME\" is a socket that \
+         systemd hands to the server at its start, from a unit with that name or FileDescriptorName=.",
     ),
     service(
         "command",

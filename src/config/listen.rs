@@ -6,7 +6,7 @@
 use super::mistake::{Located, Mistake, Mistakes};
 use super::value::without_nul;
 use super::words::quoted;
-use crate::table::Transport;
+use crate::table::{Address, Transport};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One element of `listen`, names not yet looked up.
@@ -25,6 +25,8 @@ pub(super) enum Target {
     },
     Path(String),
     Abstract(String),
+    /// A socket that systemd hands over under this name, and what it is bound to, where that is known.
+    Handed(String, Option<Address>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,9 @@ fn meant(text: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Wanted, Mistake> {
+    if let Some(name) = text.strip_prefix("systemd:") {
+        return handed(name);
+    }
     for (prefix, transport) in UNIX_PREFIXES {
         if let Some(rest) = text.strip_prefix(prefix) {
             return Ok(Wanted {
@@ -148,6 +153,20 @@ fn read(text: &str) -> Result<Wanted, Mistake> {
     Ok(Wanted {
         transport,
         target: Target::Inet { family, host, port },
+    })
+}
+
+/// The kind is not known yet: most are of this one.
+fn handed(name: &str) -> Result<Wanted, Mistake> {
+    let is_allowed = |c: char| !c.is_control() && c != ':';
+    if name.is_empty() || name.len() > 255 || !name.chars().all(is_allowed) {
+        return Err(Mistake::new("systemd: is followed by the name of a socket").help(
+            "the name of its unit, \"systemd:finger.socket\", or what its FileDescriptorName= says",
+        ));
+    }
+    Ok(Wanted {
+        transport: Transport::Tcp,
+        target: Target::Handed(name.to_owned(), None),
     })
 }
 

@@ -20,6 +20,7 @@ mod explain;
 mod file;
 mod foreign;
 mod guess;
+mod handed;
 mod hints;
 mod host;
 mod hours;
@@ -58,7 +59,7 @@ mod words;
 
 pub use command_line::{CommandLine, for_command_line};
 pub use draft::{Draft, Replacement, load_draft, load_text};
-pub use host::Host;
+pub use host::{HANDED, Host};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::Source;
 pub use words::similar;
@@ -101,7 +102,8 @@ fn load_with(path: &Path, host: &Host, open: &mut Open) -> Result<Loaded, Mistak
     let files = Files::read(path, open)?;
     let mut mistakes = files.mistakes;
     let mut warnings = files.warnings;
-    let services = merge(files.services, &mut mistakes);
+    let mut services = merge(files.services, &mut mistakes);
+    mistakes.extend(handed::put_in(&mut services, host));
     let classic = classic::read(&files.main, &services, &mut warnings, open);
     let mut resolver = Resolver::new(host, &files.main.defaults, directory(path));
     let is_whole = files.is_whole && mistakes.is_empty() && classic.is_none();
@@ -128,6 +130,8 @@ fn directory(path: &Path) -> &Path {
 struct Files {
     main: Document,
     place: Place,
+    /// What included files say of the server.
+    brought: ServerEntry,
     services: Vec<(Role, ServiceEntry)>,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
@@ -145,6 +149,7 @@ impl Files {
             .collect();
         let mut files = Files {
             place: Place::File(opened.source.clone()),
+            brought: ServerEntry::default(),
             services,
             mistakes: opened.mistakes,
             warnings: opened.warnings,
@@ -168,6 +173,15 @@ impl Files {
                 Err(mistake) => self.mistakes.push(mistake),
             }
         }
+        // The main file wins, and then the last one.
+        let ServerEntry {
+            inetd_conf,
+            pid_file,
+            ..
+        } = std::mem::take(&mut self.brought);
+        let server = &mut self.main.server;
+        server.inetd_conf = server.inetd_conf.take().or(inetd_conf);
+        server.pid_file = server.pid_file.take().or(pid_file);
     }
 
     /// Reads an included file, unless it was read before: patterns may overlap.
@@ -183,6 +197,13 @@ impl Files {
         self.mistakes.extend(document.mistakes);
         self.warnings.extend(opened.warnings);
         self.is_whole &= document.is_whole;
+        let ServerEntry {
+            inetd_conf,
+            pid_file,
+            ..
+        } = document.server;
+        self.brought.inetd_conf = inetd_conf.or(self.brought.inetd_conf.take());
+        self.brought.pid_file = pid_file.or(self.brought.pid_file.take());
         self.services.extend(
             document
                 .services
@@ -277,6 +298,7 @@ fn resolve(
         control: server.control.clone(),
         pid_file: server.pid_file.clone(),
         viewers: identity::viewers(),
+        is_inetd: server.inetd_conf.is_some(),
     };
     let (identities, mut warnings) = resolver.identities.take();
     resolver.warnings.append(&mut warnings);

@@ -24,6 +24,7 @@ fn load_files(files: &[(&str, &str)], privileged: bool) -> Result<Loaded, Mistak
         groups: vec![7],
         lowest_port: 0,
         env,
+        handed: None,
     };
     load(&directory.path().join(files[0].0), &host)
 }

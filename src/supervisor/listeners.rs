@@ -4,6 +4,7 @@
 //! program has spoilt it). Everything else is a change of [`State`].
 
 use super::control::Since;
+use super::handed::Handed;
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::fd::set_nonblocking;
@@ -59,6 +60,10 @@ pub(super) struct Listener {
     pub(super) took: u64,
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,
+    /// The name under which a unit of systemd has handed it over.
+    pub(super) unit: Option<String>,
+    /// Somebody else has it, and clients may wait in its queue when we have closed it.
+    pub(super) goes_on: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
     file: Option<(u64, u64)>,
     retry: Duration,
@@ -81,6 +86,8 @@ impl Listener {
             served_for: None,
             took: 0,
             unwanted: false,
+            unit: None,
+            goes_on: false,
             file: None,
             retry: RETRY.0,
             told: None,
@@ -146,14 +153,42 @@ impl Listener {
             Ok(Some(real)) => Address::Inet(with_scope(real, &address)),
             _ => address,
         };
-        self.file = file_of(&self.bound);
         self.options = options;
+        self.begin(socket);
+        Ok(())
+    }
+
+    /// Takes a socket that is bound to the endpoint's address already.
+    pub(super) fn adopt(&mut self, handed: Handed, options: SocketOptions) {
+        self.unit = handed.unit().map(str::to_owned);
+        self.goes_on = self.unit.is_some();
+        self.begin(handed.into_socket());
+        self.options = options;
+        let Some(socket) = self.socket() else { return };
+        options.renew(socket, self.endpoint.transport);
+        // A unit says itself whose its socket is. Ours were as the table said then; what can no more be
+        // changed holds when they are bound again.
+        let _ = match &self.bound {
+            _ if self.unit.is_some() => Ok(()),
+            Address::Path(path) => options.file.give(path, self.file),
+            Address::Inet(_) => options.set_device(socket),
+            Address::Abstract(_) => Ok(()),
+        };
+    }
+
+    fn begin(&mut self, socket: OwnedFd) {
+        self.file = file_of(&self.bound);
         self.socket = Some(socket);
         self.state = State::Resting;
         self.since = Since::now();
         self.retry = RETRY.0;
         self.told = None;
-        Ok(())
+    }
+
+    /// The socket of a unit, when it is not needed here any more, with its name.
+    pub(super) fn give_back(&mut self) -> Option<(OwnedFd, String)> {
+        let name = self.unit.take()?;
+        Some((self.socket.take()?, name))
     }
 
     /// Closes it, and removes its file.
@@ -166,6 +201,9 @@ impl Listener {
 
     /// Removes the file of a Unix socket if it is still ours.
     pub(super) fn remove_file(&mut self) {
+        if self.goes_on {
+            return;
+        }
         let Some(file) = self.file.take() else { return };
         if let Address::Path(path) = &self.bound {
             if file_of(&self.bound) == Some(file) {

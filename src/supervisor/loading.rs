@@ -5,6 +5,7 @@ use super::changes::Changes;
 use super::children::Role;
 use super::start::Source;
 use super::timers::Timer;
+use crate::config::HANDED;
 use crate::config::loader::{self, Answer};
 use crate::event::{Event, words};
 use crate::launch;
@@ -124,6 +125,9 @@ impl Supervisor {
             },
             Source::File(path) => {
                 let path = path.to_string_lossy().into_owned();
+                if !dry && self.phase.has_served() {
+                    self.options.tell_reloading();
+                }
                 self.start_loader(path)
             }
         };
@@ -153,7 +157,9 @@ impl Supervisor {
         let argv = ["oxinetd".into(), "@loader".into(), path];
         // It looks up what `pass_env` names.
         let environment = std::env::vars_os()
+            .filter(|(name, _)| name != HANDED)
             .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value.to_str()?)))
+            .chain([format!("{HANDED}={}", self.handovers.for_loader())])
             .collect();
         let spec = PlanSpec {
             path: &own_binary(),
@@ -239,6 +245,9 @@ impl Supervisor {
     fn refuse(&mut self, dry: bool, mistakes: Vec<String>, exit: u8) {
         if !dry {
             self.tell_mistakes(&mistakes);
+            if self.phase.has_served() {
+                self.options.tell_reloaded();
+            }
             self.phase.never_served(exit);
         }
         self.loading.end(dry, Outcome::Refused { mistakes, exit });

@@ -16,6 +16,7 @@ mod changes;
 mod children;
 mod condition;
 mod control;
+mod handed;
 mod life;
 mod link;
 mod listeners;
@@ -51,6 +52,7 @@ use crate::table::{ListenerId, Server, ServiceId};
 use account::Accounts;
 use children::{Children, SessionFacts};
 use control::{Control, Since};
+use handed::Handovers;
 use life::Lives;
 use link::Link;
 use listeners::Listeners;
@@ -81,6 +83,7 @@ pub struct Supervisor {
     timers: Timers,
     services: Services,
     listeners: Listeners,
+    handovers: Handovers,
     admission: Admission<ServiceId>,
     /// Refused clients that have not gone yet.
     leaving: Leaving,

@@ -1,4 +1,5 @@
-//! `[server] pid_file`: written when everything listens, removed at the end while it is still ours.
+//! How others find us: `[server] pid_file`, written when everything listens, removed at the end while it is
+//! still ours, and the name of the process.
 //!
 //! The file is made anew beside its place and moved there, so a link that somebody has put there is
 //! replaced and never followed, and a reader never finds half a number. Nothing here ends the server.
@@ -58,6 +59,12 @@ impl PidFile {
 }
 
 impl Supervisor {
+    /// Is called what update-inetd looks for at the process id, while we take the place of inetd.
+    pub(super) fn keep_name(&self, is_inetd: bool) {
+        let name = if is_inetd { c"inetd" } else { c"oxinetd" };
+        let _ = nix::sys::prctl::set_name(name);
+    }
+
     /// Writes the file that a table asks for, and removes the one that the table before did.
     pub(super) fn keep_pid_file(&mut self, wanted: Option<&str>) {
         let path = wanted.map(Path::new);

@@ -35,6 +35,7 @@ impl Supervisor {
             services,
         } = table;
         self.configure_log(&server);
+        self.keep_name(server.is_inetd);
         let place = match &server.control {
             None => Place::Standard,
             Some(Control::Off) => Place::Nowhere,
@@ -79,6 +80,7 @@ impl Supervisor {
                 listeners: bound,
             });
             self.warn_of_unbound();
+            self.close_spare();
             self.keep_pid_file(server.pid_file.as_deref());
             self.flush_log();
             self.options.tell_ready();
@@ -90,7 +92,9 @@ impl Supervisor {
                 removed: changes.removed.len(),
                 kept: changes.kept,
             });
+            self.options.tell_reloaded();
         }
+        self.store_listeners();
         changes
     }
 
@@ -324,7 +328,17 @@ impl Supervisor {
         let (nonblocking, options) = (!entry.facts.wait, entry.facts.socket);
         match self.listeners.get_mut(id) {
             Some(listener) if listener.socket().is_none() => {
-                listener.bind(nonblocking, port, options)
+                let Endpoint {
+                    transport, address, ..
+                } = &listener.endpoint;
+                match self.handovers.take(*transport, address) {
+                    Some(handed) => {
+                        listener.adopt(handed, options);
+                        listener.set_blocking(!nonblocking);
+                        Ok(())
+                    }
+                    None => listener.bind(nonblocking, port, options),
+                }
             }
             _ => Ok(()),
         }
@@ -409,8 +423,8 @@ impl Supervisor {
             listener.unwanted = true;
             // Nobody is to wait in its queue any more.
             listener.remove_file();
-            if let (Transport::Tcp, Some(socket)) = (listener.endpoint.transport, listener.socket())
-            {
+            let is_tcp = listener.endpoint.transport == Transport::Tcp;
+            if let Some(socket) = listener.socket().filter(|_| is_tcp && !listener.goes_on) {
                 let _ = socket::stop_listening(socket);
             }
             return;
@@ -428,6 +442,9 @@ impl Supervisor {
                 let address = *address;
                 self.order(Order::ForgetUdp { address }, Attachment::Nothing);
             }
+        }
+        if let Some((socket, name)) = listener.give_back() {
+            self.handovers.give_back(socket, name);
         }
         listener.close();
     }

@@ -1,6 +1,7 @@
 //! The beginning: put the process in order, then run the loop.
 
 use super::control::Since;
+use super::handed::Handovers;
 use super::stop::Phase;
 use super::{Supervisor, TURN};
 use crate::admission::Admission;
@@ -13,7 +14,7 @@ use crate::sys::poll::Poller;
 use crate::sys::signal::{self, Mailbox};
 use crate::sys::spawn::{Rung, Spawner};
 use crate::sys::time::Clock;
-use crate::sys::{Errno, fd, limits, user};
+use crate::sys::{Errno, fd, handed, limits, user};
 use crate::table::Table;
 use std::io::Write;
 use std::os::fd::{OwnedFd, RawFd};
@@ -76,6 +77,18 @@ impl Options {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     }
 
+    /// Tells systemd that a table is being read; [`Options::tell_reloaded`] tells when that is over.
+    pub(super) fn tell_reloading(&self) {
+        if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading, now]);
+        }
+    }
+
+    /// Tells systemd that we serve, be it by the new table or the old one.
+    pub(super) fn tell_reloaded(&self) {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+
     /// Tells systemd that we are about to end.
     pub(super) fn tell_stopping(&self) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -104,8 +117,14 @@ impl Supervisor {
         if privileged {
             limits::forbid_dumps()?;
         }
-        let keep: Vec<RawFd> = options.ready_fd.into_iter().collect();
-        options.ready = fd::tidy(&keep)?.pop();
+        let handed = handed::numbers();
+        let numbers = handed.iter().map(|(number, _)| *number);
+        let keep: Vec<RawFd> = options.ready_fd.into_iter().chain(numbers).collect();
+        let mut kept = fd::tidy(&keep)?.into_iter();
+        options.ready = options.ready_fd.and_then(|_| kept.next()?);
+        let handed = kept
+            .zip(handed)
+            .filter_map(|(fd, (_, name))| Some((fd?, name)));
         options.is_init = std::process::id() == 1;
         if options.is_init {
             options.drain_timeout.get_or_insert(INIT_DRAIN);
@@ -134,6 +153,7 @@ impl Supervisor {
             timers: Default::default(),
             services: Default::default(),
             listeners: Default::default(),
+            handovers: Handovers::new(handed),
             admission: Admission::new(0),
             leaving: Leaving::new(descriptors),
             start: Instant::now(),

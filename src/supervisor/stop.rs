@@ -108,6 +108,7 @@ impl Supervisor {
         self.timers.set(now + time, Timer::Stop);
         self.close_control();
         self.give_up_waiting();
+        self.leave_listeners();
         let all: Vec<ListenerId> = self.listeners.iter().map(|(id, _)| id).collect();
         for id in all {
             self.close(id);

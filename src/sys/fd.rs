@@ -62,8 +62,9 @@ pub(super) fn own(number: RawFd) -> OwnedFd {
 
 /// Closes whatever we inherited above 2, opens what is missing of 0 to 2 on `/dev/null`, and takes
 /// the two fixed numbers. The first act of the supervisor: afterwards a new descriptor is never one
-/// of 0 to 4. Descriptors in `keep` (above 2) survive, moved above the floor, in the same order.
-pub fn tidy(keep: &[RawFd]) -> Result<Vec<OwnedFd>, Errno> {
+/// of 0 to 4. Descriptors in `keep` (above 2) survive, moved above the floor, in the same order; those that
+/// are not open are `None`.
+pub fn tidy(keep: &[RawFd]) -> Result<Vec<Option<OwnedFd>>, Errno> {
     for number in 0..3 {
         // SAFETY: F_GETFD on a number that may be closed only answers EBADF.
         if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
@@ -72,12 +73,16 @@ pub fn tidy(keep: &[RawFd]) -> Result<Vec<OwnedFd>, Errno> {
             std::mem::forget(null);
         }
     }
-    let kept: Vec<OwnedFd> = keep
+    // Above all of them, or a copy would be taken for one that is still to come.
+    let lowest = keep.iter().max().map_or(10, |number| 10.max(number + 1));
+    let kept: Vec<Option<OwnedFd>> = keep
         .iter()
-        .filter(|number| **number > 2)
-        // SAFETY: the caller says that these numbers were given to us to own; a closed one fails in
-        // fcntl and is dropped from the list without being closed.
-        .filter_map(|number| duplicate_from(unsafe { BorrowedFd::borrow_raw(*number) }, 10).ok())
+        .map(|number| match number {
+            ..3 => None,
+            // SAFETY: the caller says that these numbers were given to us to own; a closed one fails
+            // in fcntl.
+            3.. => duplicate_from(unsafe { BorrowedFd::borrow_raw(*number) }, lowest).ok(),
+        })
         .collect();
     close_all_but(&kept);
     // 0 to 2 are open and what we keep is at 10 or above, so these are 3 and 4.
@@ -87,12 +92,13 @@ pub fn tidy(keep: &[RawFd]) -> Result<Vec<OwnedFd>, Errno> {
         return Err(Errno::EBADF);
     }
     std::mem::forget((event, null));
-    Ok(kept.into_iter().map(raise).collect())
+    Ok(kept.into_iter().map(|fd| fd.map(raise)).collect())
 }
 
 /// Closes every descriptor above 2 except these.
-fn close_all_but(kept: &[OwnedFd]) {
-    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+fn close_all_but(kept: &[Option<OwnedFd>]) {
+    let open = kept.iter().flatten();
+    let mut numbers: Vec<u32> = open.map(|fd| fd.as_raw_fd() as u32).collect();
     numbers.sort_unstable();
     let mut from = 3;
     for number in numbers.into_iter().chain([u32::MAX]) {

@@ -11,6 +11,7 @@ pub mod confine;
 pub mod datagram;
 pub mod destroyed;
 pub mod fd;
+pub mod handed;
 pub mod holders;
 pub mod limits;
 pub mod names;

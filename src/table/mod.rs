@@ -66,6 +66,8 @@ pub struct Server {
     pub pid_file: Option<String>,
     /// Group id of those who may look through the control socket, where there is such a group.
     pub viewers: Option<u32>,
+    /// Whether we take the place of inetd: its table is served.
+    pub is_inetd: bool,
 }
 
 /// `[server] control`.
