@@ -126,6 +126,7 @@ fn killed_it_is_back_within_a_second_and_its_sessions_have_ended() {
     let told = format!("the worker (pid {pid}) ended: signal:KILL; next start in 0.1s");
     server.log().wait_for(|line| line.0 == told);
     assert_ne!(worker_of(&server, 2), pid);
+    assert_eq!(server.status().server()["worker_deaths"], 1);
     server.wait_ends("echo", 5);
     assert_eq!(server.stop().of("echo", "accepted"), 5);
 }

@@ -336,6 +336,11 @@ fn of_server(page: &mut Page, server: &ServerStatus) {
     }
     let counters = [
         (
+            "oxinetd_worker_deaths",
+            "Workers that have died.",
+            server.worker_deaths,
+        ),
+        (
             "oxinetd_callers",
             "Callers of the control socket.",
             server.callers,
@@ -421,6 +426,6 @@ mod tests {
         let mut once = types.clone();
         once.sort_unstable();
         once.dedup();
-        assert_eq!((types.len(), types.len()), (once.len(), 18));
+        assert_eq!((types.len(), types.len()), (once.len(), 19));
     }
 }

@@ -277,7 +277,7 @@ pub const KEYS: &[Key] = &[
     any(
         "keepalive",
         "true, false or a table of idle, interval and count",
-        "true, with the system's times",
+        "true, with the system's times; with kill_on_disconnect idle and interval are 10s, and count is 3",
         r#"keepalive = { idle = "2m", interval = "10s", count = 4 }"#,
         "Whether TCP clients that are silent are asked if they are still there, so that one that has vanished is noticed: \
          after idle, then every interval; after count questions without an answer the connection is over. What is left \
@@ -582,7 +582,8 @@ pub const KEYS: &[Key] = &[
         "kill_on_disconnect = true",
         "Whether a program is ended, as with max_lifetime, when its TCP connection is over: reset, timed out (see \
          keepalive and user_timeout), or closed by both sides. It is looked at once a second. A client that has closed \
-         its own direction only, such as nc -N, still gets its answer.",
+         its own direction only, such as nc -N, still gets its answer. One that has closed both looks the same until its \
+         system says so when it is asked by keepalive: on Linux about a minute later.",
     ),
     program(
         "grace",

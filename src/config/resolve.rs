@@ -88,8 +88,8 @@ impl<'h> Resolver<'h> {
         };
         // The worker counts what it passes on.
         let account = self.account(entry, transfer.wait) && !transfer.stdio.is_relayed();
-        let socket = self.socket(entry);
         let life = self.life(entry, transfer.wait);
+        let socket = self.socket(entry, life.kill_on_disconnect);
         let max_connections = self.max_connections(entry);
         let rules = self.rules(entry, intake(entry, transfer.wait), max_connections);
         let (action, unavailable) = match (&entry.builtin, &entry.redirect) {

@@ -13,6 +13,13 @@ use crate::table::{Device, FileRights, Keepalive, SocketOptions, Transport};
 const LONGEST_KEEPALIVE: u64 = 32_767;
 /// The most questions (MAX_TCP_KEEPCNT).
 const MOST_QUESTIONS: i64 = 127;
+/// Where a client's going is to be noticed. Of one that has closed both directions nothing comes but its
+/// end, as of one that still reads: only an answer to a question tells them apart.
+const SOON: Keepalive = Keepalive::On {
+    idle: Some(10),
+    interval: Some(10),
+    count: Some(3),
+};
 /// The longest user timeout: its milliseconds are an int.
 const LONGEST_USER_TIMEOUT: u64 = 24 * 86_400;
 
@@ -52,13 +59,17 @@ pub(super) fn read_keys(s: &mut Section) -> SocketEntry {
 }
 
 impl Resolver<'_> {
-    /// The options of a service's sockets.
-    pub(super) fn socket(&mut self, entry: &Entry) -> SocketOptions {
+    /// The options of a service's sockets. One that is to notice when clients have gone asks them soon.
+    pub(super) fn socket(&mut self, entry: &Entry, notices_disconnects: bool) -> SocketOptions {
+        let usual = match notices_disconnects {
+            true => SOON,
+            false => Keepalive::default(),
+        };
         self.check_sockets(entry);
         let file = self.socket_file(entry);
         let (own, defaults) = (&entry.socket, &self.defaults.socket);
         SocketOptions {
-            keepalive: own.keepalive.or(defaults.keepalive).unwrap_or_default(),
+            keepalive: own.keepalive.or(defaults.keepalive).unwrap_or(usual),
             user_timeout: own.user_timeout.or(defaults.user_timeout),
             nodelay: own.nodelay.or(defaults.nodelay).unwrap_or(false),
             backlog: own.backlog.or(defaults.backlog),

@@ -178,6 +178,9 @@ pub struct ServerStatus {
     pub worker_live: u64,
     /// `max_worker_connections` of `[server]`.
     pub worker_limit: u32,
+    /// How many workers have died; each took its sessions with it.
+    #[serde(default)]
+    pub worker_deaths: u64,
     /// Since when resources are short, so that accepting rests now and then.
     pub short_since: Option<u64>,
     /// Callers of the control socket that were let in.

@@ -60,6 +60,8 @@ pub(super) struct Link {
     given: HashMap<ListenerId, Work>,
     /// How many there have been.
     incarnation: u32,
+    /// How many of them have died.
+    deaths: u64,
     restart: Duration,
     /// Number of the last order that is answered.
     serial: u32,
@@ -122,6 +124,7 @@ impl Default for Link {
             is_wanted: false,
             given: HashMap::new(),
             incarnation: 0,
+            deaths: 0,
             restart: RESTART.0,
             serial: 0,
             owed: HashSet::new(),
@@ -156,6 +159,11 @@ impl Link {
     pub(super) fn is(&self, uid: u32, pid: i32) -> bool {
         let identity = self.identity.as_ref();
         self.pid() == Some(pid) || identity.is_some_and(|identity| identity.uid == uid)
+    }
+
+    /// How many workers have died.
+    pub(super) fn deaths(&self) -> u64 {
+        self.deaths
     }
 
     /// Connections that the worker may have.
@@ -780,6 +788,7 @@ impl Supervisor {
             self.link.restart
         };
         self.link.restart = (pause * 2).min(RESTART.1);
+        self.link.deaths += 1;
         self.observe(&Event::WorkerDied {
             pid: exit.pid,
             status: exit.status,

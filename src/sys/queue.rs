@@ -218,6 +218,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
     use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
@@ -262,25 +263,36 @@ mod tests {
         use std::io::IoSlice;
         let mut diag = Diag::default();
         let (ours, theirs) = UnixDatagram::pair().unwrap();
-        let rights = [std::io::stdin().as_raw_fd()];
+        // Its other end tells when nobody has it any more.
+        let (passed, mut witness) = UnixStream::pair().unwrap();
+        witness.set_nonblocking(true).unwrap();
+        let rights = [passed.as_raw_fd()];
         for _ in 0..2 {
             let control = [net::ControlMessage::ScmRights(&rights)];
             let parts = [IoSlice::new(b"x")];
             let flags = MsgFlags::empty();
             net::sendmsg::<()>(theirs.as_raw_fd(), &parts, &control, flags, None).unwrap();
         }
-        // The next descriptor has the same number: none has come.
-        let number = || std::fs::File::open("/dev/null").unwrap().as_raw_fd();
-        let free = number();
+        drop(passed);
         let first = diag.head(ours.as_fd(), Transport::UnixDatagram).unwrap();
         let again = diag.head(ours.as_fd(), Transport::UnixDatagram);
-        assert_eq!((again, number()), (Some(first), free));
+        assert_eq!(again, Some(first));
         ours.recv(&mut [0]).unwrap();
         let next = diag.head(ours.as_fd(), Transport::UnixDatagram);
         assert!(next.is_some_and(|next| next != first));
         let drop_head = || drop_head(ours.as_fd(), Transport::UnixDatagram);
         assert_eq!(drop_head(), Err(Errno::EPERM));
+        let is_somewhere = |witness: &mut UnixStream| match witness.read(&mut [0]) {
+            Ok(0) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => true,
+            other => panic!("{other:?}"),
+        };
+        assert!(is_somewhere(&mut witness));
         ours.recv(&mut [0]).unwrap();
+        assert!(
+            !is_somewhere(&mut witness),
+            "a look has brought a descriptor"
+        );
         theirs.send(b"plain").unwrap();
         assert_eq!((drop_head(), drop_head()), (Ok(None), Err(Errno::EAGAIN)));
     }

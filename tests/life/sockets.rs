@@ -26,6 +26,7 @@ fn keepalive_is_on_and_can_be_timed_and_a_reload_changes_it() {
         .service("timed", &format!("{cat}\nkeepalive = {{ idle = \"61s\" }}"))
         .service("plain", cat)
         .service("off", &format!("{cat}\nkeepalive = false"))
+        .service("ended", &format!("{cat}\nkill_on_disconnect = true"))
         .service(
             "builtin",
             "builtin = \"echo\"\nkeepalive = { idle = \"31s\" }",
@@ -52,6 +53,7 @@ fn keepalive_is_on_and_can_be_timed_and_a_reload_changes_it() {
     };
     near(asked_in("timed"), 61);
     near(asked_in("plain"), 7200);
+    near(asked_in("ended"), 10);
     near(asked_in("builtin"), 31);
     assert_eq!(asked_in("off"), None);
 

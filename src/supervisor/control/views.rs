@@ -196,6 +196,7 @@ impl Supervisor {
             worker: self.link.pid(),
             worker_live: self.link.live() as u64,
             worker_limit: self.link.limit(),
+            worker_deaths: self.link.deaths(),
             short_since: self.shortage.since().map(unix),
             callers: self.control.let_in,
             callers_refused: self.control.turned_away,
