@@ -3,7 +3,7 @@
 mod cost;
 mod families;
 mod floods;
-mod instructions;
+pub(crate) mod instructions;
 mod many_sources;
 mod turns;
 

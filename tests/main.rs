@@ -17,6 +17,7 @@ mod edit;
 mod edit_files;
 mod generated;
 mod handed;
+mod guard;
 mod hanging_exec;
 mod harness;
 mod inetd_conf;

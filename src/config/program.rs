@@ -109,7 +109,13 @@ impl Resolver<'_> {
             self.warnings.extend(no_root);
             return;
         }
-        self.warnings.extend(presence::check(program, root));
+        let known = (root.0.map(str::to_owned), program.value.clone());
+        if !self.present.contains(&known) {
+            match presence::check(program, root) {
+                Some(warning) => self.warnings.push(warning),
+                None => drop(self.present.insert(known)),
+            }
+        }
         self.warnings
             .extend(directory.and_then(|directory| presence::check_directory(directory, root)));
     }

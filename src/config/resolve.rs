@@ -11,6 +11,7 @@ use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
 use super::rule_book::{Intake, RuleBook};
 use crate::table::{Action, Endpoint, Pass, Service, Stderr, Stdio, Transport};
+use std::collections::HashSet;
 use std::path::Path;
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
@@ -22,6 +23,9 @@ pub(super) struct Resolver<'h> {
     pub(super) identities: Identities<'h>,
     pub(super) access: Access<'h>,
     pub(super) book: RuleBook,
+    /// Programs, each with its root, that were looked at and are as they should be: thousands of services may
+    /// have the same.
+    pub(super) present: HashSet<(Option<String>, String)>,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
 }
@@ -45,6 +49,7 @@ impl<'h> Resolver<'h> {
             identities,
             access: Access::new(host, base),
             book: RuleBook::new(),
+            present: HashSet::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }

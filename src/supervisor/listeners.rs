@@ -149,8 +149,9 @@ impl Listener {
             }
             result => result?,
         };
-        self.bound = match local_address(socket.as_fd()) {
-            Ok(Some(real)) => Address::Inet(with_scope(real, &address)),
+        let is_chosen = matches!(&address, Address::Inet(asked) if asked.port() == 0);
+        self.bound = match is_chosen.then(|| local_address(socket.as_fd())) {
+            Some(Ok(Some(real))) => Address::Inet(with_scope(real, &address)),
             _ => address,
         };
         self.options = options;
@@ -346,21 +347,24 @@ impl Key {
 /// All listeners.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
-    all: HashMap<ListenerId, Listener>,
+    /// In boxes: a third of the places of a map are empty, and listeners are large.
+    all: HashMap<ListenerId, Box<Listener>>,
     next: u32,
 }
 
 impl Listeners {
     pub(super) fn get(&self, id: ListenerId) -> Option<&Listener> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(Box::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ListenerId, &Listener)> {
-        self.all.iter().map(|(id, listener)| (*id, listener))
+        self.all
+            .iter()
+            .map(|(id, listener)| (*id, listener.as_ref()))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -371,13 +375,14 @@ impl Listeners {
     pub(super) fn enter(&mut self, service: ServiceId, endpoint: Endpoint) -> ListenerId {
         let id = ListenerId(self.next);
         self.next += 1;
-        self.all.insert(id, Listener::new(service, endpoint));
+        self.all
+            .insert(id, Box::new(Listener::new(service, endpoint)));
         id
     }
 
     /// Takes one out, still open.
     pub(super) fn leave(&mut self, id: ListenerId) -> Option<Listener> {
-        self.all.remove(&id)
+        self.all.remove(&id).map(|listener| *listener)
     }
 
     /// By key, for a reload: all that can still be of use.

@@ -9,7 +9,7 @@ use crate::config::HANDED;
 use crate::config::loader::{self, Answer};
 use crate::event::{Event, words};
 use crate::launch;
-use crate::sys::limits::own_binary;
+use crate::sys::limits::{give_back_memory, own_binary};
 use crate::sys::spawn::{PlanSpec, Spawned};
 use crate::sys::{Errno, fd, signal, wait};
 use std::os::fd::{AsFd, OwnedFd};
@@ -205,6 +205,7 @@ impl Supervisor {
                 self.configure_log(&table.server);
                 self.remark(&warnings);
                 let changes = self.apply(*table);
+                give_back_memory();
                 self.loading.end(dry, Outcome::Table { changes, warnings });
             }
             Ok(Answer::Mistakes(mistakes)) => self.refuse(dry, mistakes, BAD_TABLE),

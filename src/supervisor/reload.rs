@@ -52,7 +52,8 @@ impl Supervisor {
         self.order(Order::Ceiling { max_connections }, Attachment::Nothing);
         self.services.set_identities(identities);
 
-        let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
+        let services = services.into_iter().map(Service::shrunk).map(Rc::new);
+        let services: Vec<Rc<Service>> = services.collect();
         self.configure_accounts(services.iter().any(|service| service.account));
         self.configure_lives(services.iter().map(|service| service.life));
         let passes_on = |service: &Rc<Service>| service.enabled && service.stdio.is_relayed();

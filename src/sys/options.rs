@@ -102,7 +102,7 @@ impl SocketOptions {
             self.set_device(socket)?;
         }
         match transport {
-            Transport::Tcp => self.set(socket),
+            Transport::Tcp => self.set(socket, true),
             _ => Ok(()),
         }
     }
@@ -114,8 +114,9 @@ impl SocketOptions {
             .map_err(|errno| ("setsockopt SO_BINDTODEVICE", errno))
     }
 
-    /// Sets all that are not the system's own.
-    fn set(&self, socket: BorrowedFd) -> Result<(), (&'static str, Errno)> {
+    /// Sets all that are not the system's own; on a socket that is not new, also those that are and may have
+    /// been something else.
+    fn set(&self, socket: BorrowedFd, is_new: bool) -> Result<(), (&'static str, Errno)> {
         let is_on = self.keepalive != Keepalive::Off;
         net::setsockopt(&socket, sockopt::KeepAlive, &is_on)
             .map_err(|errno| ("setsockopt SO_KEEPALIVE", errno))?;
@@ -138,14 +139,16 @@ impl SocketOptions {
                     .map_err(|errno| ("setsockopt TCP_KEEPCNT", errno))?;
             }
         }
-        net::setsockopt(
-            &socket,
-            sockopt::TcpUserTimeout,
-            &self.user_timeout.unwrap_or(0),
-        )
-        .map_err(|errno| ("setsockopt TCP_USER_TIMEOUT", errno))?;
-        net::setsockopt(&socket, sockopt::TcpNoDelay, &self.nodelay)
-            .map_err(|errno| ("setsockopt TCP_NODELAY", errno))
+        if self.user_timeout.is_some() || !is_new {
+            let timeout = self.user_timeout.unwrap_or(0);
+            net::setsockopt(&socket, sockopt::TcpUserTimeout, &timeout)
+                .map_err(|errno| ("setsockopt TCP_USER_TIMEOUT", errno))?;
+        }
+        if self.nodelay || !is_new {
+            net::setsockopt(&socket, sockopt::TcpNoDelay, &self.nodelay)
+                .map_err(|errno| ("setsockopt TCP_NODELAY", errno))?;
+        }
+        Ok(())
     }
 
     /// How many connections may wait. listen(2) takes less than it is asked for where the system says so.
@@ -158,7 +161,7 @@ impl SocketOptions {
     /// Gives them to a listener that has had others. What concerns its binding stays as it was.
     pub fn renew(&self, socket: BorrowedFd, transport: Transport) {
         if transport == Transport::Tcp {
-            let _ = self.or_systems_own().set(socket);
+            let _ = self.or_systems_own().set(socket, false);
         }
         self.restore_backlog(socket, transport);
     }

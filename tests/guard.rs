@@ -1,0 +1,127 @@
+//! A guard against growing slower: what one connection costs is counted, not timed, and has a limit.
+//!
+//! The limits are a little above what was counted when they were set. Who makes the server do more for a
+//! connection, and means to, raises them with a reason.
+
+use crate::admission::instructions::Instructions;
+use crate::harness::*;
+use std::collections::BTreeMap;
+
+/// Connections, one after the other.
+const CONNECTIONS: usize = 20;
+
+/// A server with rules and the log on, as it is measured in benches/.
+fn guarded() -> Server {
+    let keys = "allow = [\"127.0.0.0/8\", \"192.0.2.0/24\"]";
+    let server = server()
+        .service("program", &format!("command = [\"/bin/true\"]\n{keys}"))
+        .service("daytime", &format!("builtin = \"daytime\"\n{keys}"))
+        .service("echo", &format!("builtin = \"echo\"\n{keys}"))
+        .start();
+    // What is done once is done.
+    for service in ["program", "daytime", "echo"] {
+        visit(&server, service);
+    }
+    server
+}
+
+/// One client, until the log says that it has gone.
+fn visit(server: &Server, service: &str) {
+    let client = server.connect(service);
+    if service == "echo" {
+        client.send("hi").half_close();
+    }
+    client.read_all();
+    server.wait_end(service);
+}
+
+fn worker(server: &Server) -> u32 {
+    let started = server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    started.number("pid") as u32
+}
+
+/// System calls for each connection of a service: of the process that was asked, and of the children
+/// that it made, up to their program.
+fn calls(server: &Server, pid: u32, service: &str) -> (f64, f64) {
+    let strace = Strace::attach(pid, &["-f", "-e", "signal=none"]);
+    (0..CONNECTIONS).for_each(|_| visit(server, service));
+    let lines = strace.detach();
+    let (mut own, mut of_children) = (0, 0);
+    let mut runs_program: BTreeMap<&str, bool> = BTreeMap::new();
+    for line in &lines {
+        let (who, what) = line.split_once(' ').expect("a pid");
+        let what = what.trim_start();
+        if !what.contains('(') || what.starts_with("<...") {
+            continue;
+        }
+        let is_own = who == pid.to_string();
+        let is_over = runs_program.entry(who).or_default();
+        own += usize::from(is_own);
+        of_children += usize::from(!is_own && !*is_over);
+        *is_over |= what.starts_with("execve(");
+    }
+    let each = |count: usize| count as f64 / CONNECTIONS as f64;
+    (each(own), each(of_children))
+}
+
+/// The fewest instructions of a process in user mode for a connection: some more are needed when it
+/// is slower than its children.
+fn instructions(server: &Server, pid: u32, service: &str) -> f64 {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+    let counted = Instructions::of(pid).expect("ptrace");
+    let of_one = || {
+        let before = counted.count();
+        visit(server, service);
+        // The log comes before the last instruction; none for a while is the end.
+        let mut last = before;
+        while last != counted.count() {
+            last = counted.count();
+            std::thread::sleep(PAUSE);
+        }
+        last - before
+    };
+    let fewest = (0..CONNECTIONS).map(|_| of_one()).min();
+    fewest.expect("some connections") as f64
+}
+
+#[track_caller]
+fn check(what: &str, found: f64, most: f64) {
+    println!("{what}: {found}, at most {most}");
+    assert!(found <= most, "{what}: {found}, and {most} is the limit");
+}
+
+#[test]
+fn a_connection_takes_no_more_system_calls_than_it_did() {
+    if without_strace() {
+        return;
+    }
+    let server = guarded();
+    let (own, of_child) = calls(&server, server.pid(), "program");
+    check("calls of the supervisor for a program", own, 1000.0);
+    check("calls of the child up to its program", of_child, 1000.0);
+    let (own, _) = calls(&server, worker(&server), "daytime");
+    check("calls of the worker for daytime", own, 1000.0);
+    let (own, _) = calls(&server, worker(&server), "echo");
+    check("calls of the worker for echo", own, 1000.0);
+    server.stop();
+}
+
+#[test]
+fn a_connection_takes_no_more_instructions_than_it_did() {
+    if without_root("counts the instructions of a process that forbids it to others") {
+        return;
+    }
+    if cfg!(debug_assertions) {
+        return skip("needs an optimised build: another has several times the instructions");
+    }
+    let server = guarded();
+    let found = instructions(&server, server.pid(), "program");
+    check("instructions of the supervisor for a program", found, 1.0);
+    let found = instructions(&server, worker(&server), "daytime");
+    check("instructions of the worker for daytime", found, 1.0);
+    let found = instructions(&server, worker(&server), "echo");
+    check("instructions of the worker for echo", found, 1.0);
+    server.stop();
+}
