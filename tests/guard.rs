@@ -27,12 +27,14 @@ fn guarded() -> Server {
 
 /// One client, until the log says that it has gone.
 fn visit(server: &Server, service: &str) {
+    let is_end = |line: &Line| line.is("end", service);
+    let ended = server.log().count(is_end);
     let client = server.connect(service);
     if service == "echo" {
         client.send("hi").half_close();
     }
     client.read_all();
-    server.wait_end(service);
+    server.log().wait_for_many(ended + 1, is_end);
 }
 
 fn worker(server: &Server) -> u32 {
@@ -53,7 +55,8 @@ fn calls(server: &Server, pid: u32, service: &str) -> (f64, f64) {
     for line in &lines {
         let (who, what) = line.split_once(' ').expect("a pid");
         let what = what.trim_start();
-        if !what.contains('(') || what.starts_with("<...") {
+        // Debug builds of Rust's library look at what they close.
+        if !what.contains('(') || what.starts_with("<...") || what.contains("F_GETFD") {
             continue;
         }
         let is_own = who == pid.to_string();
@@ -97,14 +100,17 @@ fn a_connection_takes_no_more_system_calls_than_it_did() {
     if without_strace() {
         return;
     }
+    if std::env::var_os("OXINETD_SPAWN").is_some() {
+        return skip("counts the system calls of the usual way to launch");
+    }
     let server = guarded();
     let (own, of_child) = calls(&server, server.pid(), "program");
-    check("calls of the supervisor for a program", own, 1000.0);
-    check("calls of the child up to its program", of_child, 1000.0);
+    check("calls of the supervisor for a program", own, 16.0);
+    check("calls of the child up to its program", of_child, 21.0);
     let (own, _) = calls(&server, worker(&server), "daytime");
-    check("calls of the worker for daytime", own, 1000.0);
+    check("calls of the worker for daytime", own, 6.0);
     let (own, _) = calls(&server, worker(&server), "echo");
-    check("calls of the worker for echo", own, 1000.0);
+    check("calls of the worker for echo", own, 14.0);
     server.stop();
 }
 
@@ -118,10 +124,12 @@ fn a_connection_takes_no_more_instructions_than_it_did() {
     }
     let server = guarded();
     let found = instructions(&server, server.pid(), "program");
-    check("instructions of the supervisor for a program", found, 1.0);
+    check(
+        "instructions of the supervisor for a program",
+        found,
+        40_000.0,
+    );
     let found = instructions(&server, worker(&server), "daytime");
-    check("instructions of the worker for daytime", found, 1.0);
-    let found = instructions(&server, worker(&server), "echo");
-    check("instructions of the worker for echo", found, 1.0);
+    check("instructions of the worker for daytime", found, 17_000.0);
     server.stop();
 }

@@ -124,13 +124,14 @@ fn file(job: &Job, name: &str, text: &str) -> PathBuf {
 }
 
 fn oxinetd(job: &Job) -> Result<Start, String> {
-    let mut text = String::new();
+    // The peers run programs as root.
+    let defaults = "allow = [\"127.0.0.0/8\", \"192.0.2.0/24\"]\nuser = \"root\"";
+    let mut text = format!("[defaults]\n{defaults}\n");
     for (number, service) in job.services.iter().enumerate() {
         let Service { port, keys, .. } = service;
         let kind = if service.is_udp { "udp:" } else { "" };
         let action = match &service.action {
-            // The peers run it as root.
-            Action::Program(words) => format!("command = {words:?}\nuser = \"root\""),
+            Action::Program(words) => format!("command = {words:?}"),
             Action::Builtin(name) => format!("builtin = {name:?}"),
         };
         let _ = write!(
@@ -138,9 +139,6 @@ fn oxinetd(job: &Job) -> Result<Start, String> {
             "[service.s{number}]\nlisten = \"{kind}{}:{port}\"\n{action}\n{keys}\n",
             job.address
         );
-        if !keys.contains("allow") {
-            text.push_str("allow = [\"127.0.0.0/8\", \"192.0.2.0/24\"]\n");
-        }
     }
     let table = file(job, "services.toml", &text);
     let mut command = Command::new(env!("CARGO_BIN_EXE_oxinetd"));
@@ -232,7 +230,7 @@ fn xinetd(job: &Job) -> Result<Start, String> {
     Ok(plain(command))
 }
 
-/// Lines of inetd.conf. Built-ins go by port where `ports_for_builtins`, which only some understand.
+/// Lines of inetd.conf.
 fn inetd_conf(job: &Job) -> String {
     let mut text = String::new();
     for service in job.services {
@@ -314,13 +312,16 @@ fn rlinetd(job: &Job) -> Result<Start, String> {
         );
     }
     let mut command = unpacked("rlinetd", "usr/sbin/rlinetd")?;
-    let parser = std::env::consts::ARCH;
-    let root = Path::new(command.get_args().last().expect("its program"))
+    let architecture = std::env::consts::ARCH;
+    // It would look for this where a package puts it.
+    let parser = Path::new(command.get_args().last().expect("its program"))
         .ancestors()
         .nth(3)
         .expect("its folder")
-        .join(format!("usr/lib/{parser}-linux-gnu/rlinetd/libparse.so"));
-    command.arg("-d").arg("-p").arg(root).arg("-f");
+        .join(format!(
+            "usr/lib/{architecture}-linux-gnu/rlinetd/libparse.so"
+        ));
+    command.arg("-d").arg("-p").arg(parser).arg("-f");
     command.arg(file(job, "rlinetd.conf", &text));
     Ok(plain(command))
 }

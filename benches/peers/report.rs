@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 /// Where results go.
 pub(crate) struct Report {
-    pub(crate) out: Option<PathBuf>,
-    /// File names and texts so far; one file a table.
+    out: Option<PathBuf>,
+    /// Of the table so far.
     text: String,
 }
 
@@ -88,7 +88,7 @@ impl Report {
                  <rect x=\"200\" y=\"{y}\" width=\"{width:.0}\" height=\"16\" fill=\"{}\"/>\n\
                  <text x=\"{:.0}\" y=\"{}\">{}</text>\n",
                 y + 13,
-                colour(label, place),
+                colour(label, 0),
                 205.0 + width,
                 y + 13,
                 grouped(*value),

@@ -46,7 +46,7 @@ pub(crate) fn table(report: &mut Report, settings: Settings) {
     let servers: Vec<Server> = candidates
         .iter()
         .map(|(candidate, service)| {
-            Server::start(candidate, &[service.clone()]).expect("ours starts")
+            Server::start(candidate, std::slice::from_ref(service)).expect("ours starts")
         })
         .collect();
     let servers: Vec<&Server> = servers.iter().collect();
