@@ -23,8 +23,9 @@ pub(crate) fn table(report: &mut Report, _: Settings) {
             found.push((what, server));
         }
     }
-    // Whatever belongs to the start is over.
-    std::thread::sleep(Duration::from_secs(1));
+    // Whatever belongs to the clients that found out whether all listen is over: oxinetd counts ten
+    // seconds of log lines after the last of them, and is woken once at their end.
+    std::thread::sleep(Duration::from_secs(12));
     let before: Vec<u64> = found
         .iter()
         .map(|(_, server)| machine::switches(&server.pids))
