@@ -41,8 +41,18 @@ pub(super) struct Column {
     pub(super) right: bool,
     /// What it may be cut down to; `None` for what is never cut.
     pub(super) least: Option<usize>,
+    /// Which part of a text that is cut stays.
+    pub(super) keeps: Keeps,
     /// The higher, the sooner it is left out where there is no room; 0 for never.
     pub(super) dispensable: u8,
+}
+
+/// See [`Column::keeps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Start,
+    /// Of an address that is the port.
+    End,
 }
 
 /// See the module.
@@ -165,7 +175,10 @@ impl Grid {
         let last = row.iter().rposition(|cell| !cell.0.is_empty());
         for (place, Cell(text, tone)) in row.iter().enumerate().take(last.map_or(0, |it| it + 1)) {
             let (column, width) = (&self.columns[place], widths[place]);
-            let text = cut(text, width);
+            let text = match column.keeps {
+                Keeps::Start => cut(text, width),
+                Keeps::End => cut_start(text, width),
+            };
             let pad = width - text.chars().count();
             let (before, after) = if column.right { (pad, 0) } else { (0, pad) };
             let after = if Some(place) == last { 0 } else { after + GAP };
@@ -196,6 +209,15 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     kept + "…"
 }
 
+/// The same, with the first of them in its place.
+fn cut_start(text: &str, width: usize) -> String {
+    let surplus = text.chars().count().saturating_sub(width);
+    match surplus {
+        0 => text.to_owned(),
+        _ => "…".chars().chain(text.chars().skip(surplus + 1)).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,18 +227,21 @@ mod tests {
             title: "NAME",
             right: false,
             least: Some(4),
+            keeps: Keeps::Start,
             dispensable: 0,
         },
         Column {
             title: "N",
             right: true,
             least: None,
+            keeps: Keeps::Start,
             dispensable: 0,
         },
         Column {
             title: "WHERE",
             right: false,
             least: Some(5),
+            keeps: Keeps::End,
             dispensable: 1,
         },
     ];
@@ -249,7 +274,7 @@ longest  100
     fn a_narrow_terminal_cuts_what_matters_least_and_then_leaves_it_out() {
         let expected = "\
 NAME       N  WHERE
-a          1  127.0…
+a          1  ….1:80
 longest  100
 ";
         assert_eq!(at(Some(20)), expected);

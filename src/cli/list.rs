@@ -1,7 +1,7 @@
 //! `oxinetd list`: who is there.
 
 use super::client::{Failure, Server, conclude, json_line};
-use super::grid::{Cell, Column, Grid, Screen};
+use super::grid::{Cell, Column, Grid, Keeps, Screen};
 use super::moments::length;
 use super::output::put;
 use crate::control::{Request, SessionStatus};
@@ -60,6 +60,7 @@ const fn column(title: &'static str, right: bool, least: Option<usize>) -> Colum
         title,
         right,
         least,
+        keeps: Keeps::Start,
         dispensable: 0,
     }
 }

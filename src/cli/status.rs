@@ -1,7 +1,7 @@
 //! `oxinetd status`: what each service is doing, and what it has done.
 
 use super::client::{Failure, Server, conclude, json_line};
-use super::grid::{Cell, Column, Grid, Screen, Tone};
+use super::grid::{Cell, Column, Grid, Keeps, Screen, Tone};
 use super::moments::{length, moment, now};
 use super::output::put;
 use crate::control::{Counters, NotBound, Request, ServerStatus, ServiceStatus, State};
@@ -73,20 +73,26 @@ const fn column(title: &'static str, right: bool, least: Option<usize>, dispensa
         title,
         right,
         least,
+        keeps: Keeps::Start,
         dispensable,
     }
 }
 
 const COLUMNS: [Column; 8] = [
     column("SERVICE", false, Some(8), 0),
-    column("STATE", false, Some(9), 0),
+    column("STATE", false, Some(STATE), 0),
     column("LIVE", true, None, 0),
-    column("QUEUED", true, None, 2),
-    column("ACCEPTED", true, None, 3),
+    column("QUEUED", true, None, 3),
+    column("ACCEPTED", true, None, 4),
     column("REFUSED", true, None, 0),
     column("FAILED", true, None, 0),
-    column("ADDRESSES", false, Some(8), 4),
+    Column {
+        keeps: Keeps::End,
+        ..column("ADDRESSES", false, Some(8), 2)
+    },
 ];
+/// `paused until 12:34:56`.
+const STATE: usize = 21;
 
 fn table(services: &[ServiceStatus], screen: Screen) -> String {
     let mut grid = Grid::new(&COLUMNS);

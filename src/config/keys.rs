@@ -176,25 +176,6 @@ pub const KEYS: &[Key] = &[
          still the server's own.",
     ),
     server(
-        "inetd_conf",
-        "an absolute path",
-        "none",
-        r#"inetd_conf = "/etc/inetd.conf""#,
-        "Serves the lines of this table of inetd too, see inetd.conf(5); a reload reads it again. A line means what it \
-         means to Debian's openbsd-inetd (or another inetd whose forms it has), with [defaults] where it says nothing: \
-         tcp is IPv4 and IPv6, lines behind #<off># are off, and setuid bits are in force. A wrong line is a warning, \
-         and only that line is left out. A service that both tables name is served as services.toml says.",
-    ),
-    server(
-        "pid_file",
-        "an absolute path",
-        "none",
-        r#"pid_file = "/run/inetd.pid""#,
-        "Where the server's process id is written once all services listen, for programs that send it SIGHUP, such as \
-         update-inetd. What was there is replaced, never written through; at the end the file is removed, if it is \
-         still the server's own.",
-    ),
-    server(
         "control",
         "an absolute path, or \"none\"",
         "\"/run/oxinetd/control\"; for others than root in their own run-time directory",
