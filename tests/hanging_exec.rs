@@ -95,6 +95,30 @@ fn a_start_is_told_of_however_late_its_exec_comes() {
     }
 }
 
+#[test]
+fn a_client_that_leaves_before_the_exec_is_no_failure_to_start() {
+    if without_root("fanotify") || parent_waits_for_exec() {
+        return;
+    }
+    let server = with_hanging(server(), "stdio = \"pty\"").start();
+    let Some(hold) = hold(&server) else { return };
+    let worker = server
+        .log()
+        .wait_for(|line| line.event() == "worker-started");
+    let worker = worker.number("pid") as u32;
+    let has_master = |pid| open_descriptors(pid).iter().any(|it| it.contains("ptmx"));
+    let client = server.connect("hang");
+    hold.wait_for(1);
+    until("the worker has the terminal", || has_master(worker));
+    client.reset();
+    until("the worker has hung up", || !has_master(worker));
+    assert!(has_master(server.pid()));
+    drop(hold);
+    server.wait_start("hang");
+    assert_eq!(server.wait_end("hang").field("status"), Some("signal:HUP"));
+    server.stop();
+}
+
 /// Waits until the only program has lived so long that the server has a pidfd of it.
 #[track_caller]
 fn wait_until_old(server: &Server) {

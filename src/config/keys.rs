@@ -494,8 +494,9 @@ pub const KEYS: &[Key] = &[
         r#"pty = { term = "vt100", echo = false }"#,
         "What the terminal of stdio = \"pty\" is like, and stands for that by itself: TERM, its size, whether it shows what is \
          typed. With raw bytes pass as they are, for clients that are terminals themselves (socat -,raw,echo=0). A \
-         client that says no more is an end of file (Ctrl-D) to a program that reads lines; one that reads keys and does \
-         not end within four seconds, and every one on a raw terminal, is hung up.",
+         client that says no more (nc -N) is an end of file (Ctrl-D) to a program that reads lines, and has its answer \
+         however long that takes. To a program that reads keys, and on a raw terminal, nothing stands for the end: it is \
+         hung up when it has said nothing for ten seconds.",
     ),
     program(
         "newline",

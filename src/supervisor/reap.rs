@@ -30,12 +30,15 @@ impl Supervisor {
 
     fn tell_started(&mut self, pid: i32) {
         if let Some(Child {
-            role: Role::Program { session, .. },
+            role: Role::Program { session, count, .. },
             launched_in,
             ..
         }) = self.children.get(pid)
         {
             let (session, time) = (*session, *launched_in);
+            if let Count::Worker = count {
+                self.relays.executed(session.id.number);
+            }
             self.observe_session(session, |session| Event::Started { session, pid });
             self.measure_launch(session, time);
         }

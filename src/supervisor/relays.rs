@@ -5,6 +5,9 @@
 //! until then it keeps its permit, so that clients that read slowly count. While there is no worker,
 //! or its control socket is full, what is to be handed over waits here. When the worker dies what it
 //! had is over, and what is waiting is the next one's.
+//!
+//! A terminal is hung up when its master is closed, and until its program is executed that would be
+//! a failure to start it: so we hold the master, too, until then.
 
 use super::Supervisor;
 use super::account::Ended;
@@ -16,7 +19,7 @@ use crate::sys::socket::send_record;
 use crate::sys::{Errno, limits};
 use crate::table::{Service, ServiceId, Stdio};
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Handovers that may wait before listeners rest.
@@ -44,6 +47,10 @@ struct Relay {
     greeted: u64,
     began: Instant,
     is_handed: bool,
+    /// Its program runs.
+    is_executed: bool,
+    /// The master of its terminal, while the worker has it and its program does not run yet.
+    master: Option<OwnedFd>,
     /// Nothing more passes; what did, as far as it is known.
     over: Option<Option<(u64, u64)>>,
     /// Its program has ended.
@@ -93,9 +100,19 @@ impl Relays {
                 }?;
                 relay.is_handed = true;
             }
-            self.waiting.pop_front();
+            let sent = self.waiting.pop_front().map(|(_, handover)| handover.far);
+            if let (Some(Far::Terminal(master)), Some(relay)) = (sent, self.live.get_mut(&number)) {
+                relay.master = Some(master).filter(|_| !relay.is_executed);
+            }
         }
         Ok(())
+    }
+
+    /// Its program runs.
+    pub(super) fn executed(&mut self, number: u64) {
+        if let Some(relay) = self.live.get_mut(&number) {
+            (relay.is_executed, relay.master) = (true, None);
+        }
     }
 
     /// Its program was never run.
@@ -124,6 +141,8 @@ impl Supervisor {
             greeted: service.banner.as_ref().map_or(0, String::len) as u64,
             began,
             is_handed: false,
+            is_executed: false,
+            master: None,
             over: None,
             left: None,
         };
@@ -152,6 +171,7 @@ impl Supervisor {
     /// A program behind pipes has ended.
     pub(super) fn leave_relay(&mut self, ended: Ended, permit: Permit<ServiceId>) {
         let number = ended.session.id.number;
+        self.relays.executed(number);
         let relay = self.relays.live.get_mut(&number);
         match relay.as_ref().map(|relay| relay.over) {
             Some(Some(moved)) => self.finish_relay(number, (ended, permit), moved),

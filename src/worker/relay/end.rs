@@ -2,11 +2,12 @@
 //!
 //! The poller tells of each change once; until a call has said EAGAIN an end stays ready.
 
-use super::terminal::{Next, Terminal};
+use super::terminal::{Heard, Next, Terminal};
 use crate::sys::Errno;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::{pipe, stream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 /// See the module.
 #[derive(Debug)]
@@ -140,10 +141,10 @@ impl End {
     }
 
     /// What more there is to do so that a program on a terminal takes notice of that.
-    pub(super) fn insist(&mut self) -> Option<Next> {
+    pub(super) fn insist(&mut self, heard: Heard, now: Instant) -> Option<Next> {
         match &mut self.way {
             Way::Socket(_) | Way::Pipes(..) => None,
-            Way::Terminal(terminal) => Some(terminal.insist()),
+            Way::Terminal(terminal) => Some(terminal.insist(heard, now)),
         }
     }
 

@@ -26,7 +26,7 @@ use flow::{Broken, Flow, Stop};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
-use terminal::Next;
+use terminal::{Heard, Next};
 
 /// Relays with much to move that have their share in one turn.
 const BUSY: usize = 16;
@@ -261,7 +261,11 @@ impl Worker<'_> {
         let Far::Joined(far) = &mut relay.far else {
             return;
         };
-        match far.insist() {
+        let heard = Heard {
+            bytes: relay.outward.received,
+            waits: relay.outward.is_blocked(),
+        };
+        match far.insist(heard, self.now) {
             None => {}
             Some(Next::Look(pause)) => {
                 let note = (self.now + pause, slot, relay.owner.number());

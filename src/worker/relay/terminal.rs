@@ -2,18 +2,23 @@
 //!
 //! A terminal has no half-closed state. Where it edits lines a byte stands for the end of file; a
 //! program that edits them itself takes that byte for it too, but not one that came before it
-//! began to. So the byte is typed again for a while. Who has not left by then, and reads keys and not
-//! lines, has no use for an end of file: the terminal is hung up.
+//! began to. So the byte is typed again for a while. Who reads keys and not lines has no use for an end
+//! of file, and nothing stands for it on a terminal that was made raw: such a terminal is hung up,
+//! which loses an answer that is still being made. So it is left alone until the program has said
+//! nothing, and its client has taken all, for [`QUIET`].
 
 use crate::sys::pty::{self, LineEditing};
 use crate::sys::{Errno, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the byte is typed again while a program may be waiting for it.
 const ROUNDS: u32 = 16;
 /// Between two of those.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long a program that cannot be told the end may say nothing before it is hung up: the answer to
+/// a client that has half-closed may take as long.
+pub(super) const QUIET: Duration = Duration::from_secs(10);
 /// The longest between two looks at a program that is busy.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
@@ -27,6 +32,18 @@ pub(super) struct Terminal {
     at_line_start: bool,
     /// How often the end was typed again.
     rounds: u32,
+    /// Since when nothing was heard, and what had been heard until then. `None` while that is not
+    /// looked at.
+    silence: Option<(Instant, u64)>,
+}
+
+/// What a program has said so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Bytes.
+    pub(super) bytes: u64,
+    /// Whether its client has yet to take some of them.
+    pub(super) waits: bool,
 }
 
 /// What to do next about the end.
@@ -45,6 +62,7 @@ impl Terminal {
             is_raw,
             at_line_start: true,
             rounds: 0,
+            silence: None,
         }
     }
 
@@ -78,9 +96,9 @@ impl Terminal {
     }
 
     /// The end was told a while ago (at first: just now), and the program is still there.
-    pub(super) fn insist(&mut self) -> Next {
+    pub(super) fn insist(&mut self, heard: Heard, now: Instant) -> Next {
         if self.is_raw {
-            return Next::HangUp;
+            return self.wait_for_silence(heard, now);
         }
         let Ok(editing) = pty::line_editing(self.master()) else {
             return Next::HangUp;
@@ -90,12 +108,26 @@ impl Terminal {
             0 | 1 => {}
             // Without room for it nobody waits for it.
             2..=ROUNDS => drop(pipe::write(self.master(), &[editing.end])),
-            _ if !editing.is_on => return Next::HangUp,
+            _ if !editing.is_on => return self.wait_for_silence(heard, now),
             // It is busy: what was typed waits for it.
             _ => {
+                self.silence = None;
                 let doublings = (self.rounds - ROUNDS).min(6);
                 return Next::Look((PAUSE * 2u32.pow(doublings)).min(LONGEST_PAUSE));
             }
+        }
+        Next::Look(PAUSE)
+    }
+
+    /// Hangs up when nothing was heard for long enough.
+    fn wait_for_silence(&mut self, heard: Heard, now: Instant) -> Next {
+        match self.silence {
+            Some((since, bytes)) if bytes == heard.bytes && !heard.waits => {
+                if now >= since + QUIET {
+                    return Next::HangUp;
+                }
+            }
+            _ => self.silence = Some((now, heard.bytes)),
         }
         Next::Look(PAUSE)
     }
