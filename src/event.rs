@@ -111,6 +111,8 @@ pub enum Event<'a> {
         sent: Option<u64>,
         /// The limit that ended it, if one did.
         limit: Option<LifeLimit>,
+        /// Why nothing more was passed on between it and its client, where that was not its end.
+        unjoined: Option<&'static str>,
     },
     /// What a program had left behind was ended by a limit.
     Swept {
@@ -513,6 +515,7 @@ impl Event<'_> {
                 received,
                 sent,
                 limit,
+                unjoined,
             } => {
                 show_session(session, Some(*pid), show, |show| {
                     show("status", Value::Text(&Shown(*status)));
@@ -524,7 +527,7 @@ impl Event<'_> {
                         None => {}
                     }
                     show_bytes(*received, *sent, all, show);
-                    show("reason", Value::Text(&reason(*status, *limit)));
+                    show("reason", Value::Text(&reason(*status, *limit, *unjoined)));
                 });
             }
             Event::Swept { session, limit } => {
@@ -666,11 +669,16 @@ pub fn words(errno: Errno) -> String {
 }
 
 /// Why a program has ended.
-fn reason(status: Status, limit: Option<LifeLimit>) -> &'static str {
-    match (limit, status) {
-        (Some(limit), _) => limit.name(),
-        (None, Status::Exited(_)) => "exited",
-        (None, Status::Killed(_)) => "killed",
+fn reason(
+    status: Status,
+    limit: Option<LifeLimit>,
+    unjoined: Option<&'static str>,
+) -> &'static str {
+    match (limit, unjoined, status) {
+        (Some(limit), ..) => limit.name(),
+        (None, Some(reason), _) => reason,
+        (None, None, Status::Exited(_)) => "exited",
+        (None, None, Status::Killed(_)) => "killed",
     }
 }
 

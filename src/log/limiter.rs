@@ -311,6 +311,7 @@ mod tests {
             received: None,
             sent: None,
             limit: None,
+            unjoined: None,
         };
         assert_eq!(written(&mut limiter, &ended, 100_000, now), 100_000);
         assert!(limiter.windows.is_empty());

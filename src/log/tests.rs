@@ -69,6 +69,7 @@ fn events<'a>(parts: &'a Parts, tally: &'a Tally) -> Vec<Event<'a>> {
         received: None,
         sent: None,
         limit: None,
+        unjoined: None,
     };
     let not_started = Event::NotStarted {
         session,
@@ -194,6 +195,7 @@ fn json_is_several_times_faster_than_an_object() {
         received: None,
         sent: None,
         limit: None,
+        unjoined: None,
     };
     let mut out = Vec::new();
     let mut time = |line: &mut dyn FnMut(&mut Vec<u8>)| {

@@ -28,6 +28,8 @@ pub(super) struct Ended {
     pub(super) duration: Duration,
     /// The limit that ended it, if one did.
     pub(super) limit: Option<LifeLimit>,
+    /// Why the worker no longer passes on what it says, where that was not its end.
+    pub(super) unjoined: Option<&'static str>,
 }
 
 /// What is known of connections by their cookies.
@@ -153,6 +155,7 @@ impl Supervisor {
             exit,
             duration,
             limit,
+            unjoined,
         } = ended;
         let max_rss = self.accounts.peak_of(exit.max_rss);
         self.observe_session(session, |session| Event::Ended {
@@ -165,6 +168,7 @@ impl Supervisor {
             received,
             sent,
             limit,
+            unjoined,
         });
         self.forget_if_over(session.service);
     }

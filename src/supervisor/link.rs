@@ -7,7 +7,7 @@
 use super::Supervisor;
 use super::children::{Role, SessionFacts};
 use super::listeners::{Listeners, State};
-use super::relays::Relays;
+use super::relays::{Passed, Relays};
 use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
@@ -626,8 +626,14 @@ impl Supervisor {
                 number,
                 received,
                 sent,
-                ..
-            } => self.on_passed(number, Some((received, sent))),
+                ending,
+            } => {
+                let passed = Passed {
+                    moved: Some((received, sent)),
+                    because: Some(reason(ending)).filter(|_| ending != Ending::Finished),
+                };
+                self.on_passed(number, passed);
+            }
             Report::Unlistened { listener } => self.come_back(listener),
             Report::Refused {
                 service,
@@ -774,7 +780,7 @@ impl Supervisor {
         for (number, session) in tie.sessions {
             self.finish(number, session, None, reason(Ending::WorkerDied));
         }
-        self.lose_relays();
+        self.lose_relays(reason(Ending::WorkerDied));
         self.take_all_back();
         if !self.phase.is_serving() {
             return;
@@ -817,7 +823,7 @@ impl Supervisor {
         for (number, session) in tie.sessions {
             self.finish(number, session, None, "stopped");
         }
-        self.lose_relays();
+        self.lose_relays("stopped");
         self.take_all_back();
     }
 }

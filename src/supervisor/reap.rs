@@ -139,6 +139,7 @@ impl Supervisor {
                     exit,
                     duration,
                     limit: self.end_life(exit.pid),
+                    unjoined: None,
                 };
                 self.on_program_exit(ended, permit, failure, count);
             }

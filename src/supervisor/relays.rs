@@ -51,10 +51,19 @@ struct Relay {
     is_executed: bool,
     /// The master of its terminal, while the worker has it and its program does not run yet.
     master: Option<OwnedFd>,
-    /// Nothing more passes; what did, as far as it is known.
-    over: Option<Option<(u64, u64)>>,
+    /// Nothing more passes.
+    over: Option<Passed>,
     /// Its program has ended.
     left: Option<Box<(Ended, Permit<ServiceId>)>>,
+}
+
+/// What has passed between a client and its program.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Passed {
+    /// Bytes from and to the client, as far as it is known.
+    pub(super) moved: Option<(u64, u64)>,
+    /// Why no more does, where it was not that both had ended.
+    pub(super) because: Option<&'static str>,
 }
 
 impl Relays {
@@ -158,13 +167,13 @@ impl Supervisor {
     }
 
     /// Nothing more passes between a client and its program.
-    pub(super) fn on_passed(&mut self, number: u64, moved: Option<(u64, u64)>) {
+    pub(super) fn on_passed(&mut self, number: u64, passed: Passed) {
         let Some(relay) = self.relays.live.get_mut(&number) else {
             return;
         };
         match relay.left.take() {
-            Some(left) => self.finish_relay(number, *left, moved),
-            None => relay.over = Some(moved),
+            Some(left) => self.finish_relay(number, *left, passed),
+            None => relay.over = Some(passed),
         }
     }
 
@@ -174,13 +183,13 @@ impl Supervisor {
         self.relays.executed(number);
         let relay = self.relays.live.get_mut(&number);
         match relay.as_ref().map(|relay| relay.over) {
-            Some(Some(moved)) => self.finish_relay(number, (ended, permit), moved),
+            Some(Some(passed)) => self.finish_relay(number, (ended, permit), passed),
             Some(None) => {
                 if let Some(relay) = relay {
                     relay.left = Some(Box::new((ended, permit)));
                 }
             }
-            None => self.finish_relay(number, (ended, permit), None),
+            None => self.finish_relay(number, (ended, permit), Passed::default()),
         }
     }
 
@@ -188,9 +197,10 @@ impl Supervisor {
         &mut self,
         number: u64,
         (mut ended, permit): (Ended, Permit<ServiceId>),
-        moved: Option<(u64, u64)>,
+        passed: Passed,
     ) {
-        let mut moved = moved;
+        let mut moved = passed.moved;
+        ended.unjoined = passed.because;
         if let Some(relay) = self.relays.live.remove(&number) {
             ended.duration = relay.began.elapsed();
             moved = moved.map(|(received, sent)| (received, sent + relay.greeted));
@@ -201,12 +211,16 @@ impl Supervisor {
         self.follow(service, made_room);
     }
 
-    /// The worker has ended: so has all that it passed on.
-    pub(super) fn lose_relays(&mut self) {
+    /// The worker has ended, for this reason: so has all that it passed on.
+    pub(super) fn lose_relays(&mut self, reason: &'static str) {
+        let passed = Passed {
+            moved: None,
+            because: Some(reason),
+        };
         let all = self.relays.live.iter();
         let lost = all.filter(|(_, it)| it.is_handed && it.over.is_none());
         for number in lost.map(|(number, _)| *number).collect::<Vec<_>>() {
-            self.on_passed(number, None);
+            self.on_passed(number, passed);
         }
     }
 
@@ -215,7 +229,7 @@ impl Supervisor {
         let all = self.relays.live.iter();
         let left = all.filter(|(_, it)| it.left.is_some());
         for number in left.map(|(number, _)| *number).collect::<Vec<_>>() {
-            self.on_passed(number, None);
+            self.on_passed(number, Passed::default());
         }
     }
 }

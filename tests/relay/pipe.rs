@@ -222,7 +222,9 @@ fn a_program_notices_that_its_client_has_left() {
     let client = server.connect("a");
     client.send("x").expect("x");
     client.reset();
-    assert_eq!(server.wait_end("a").field("status"), Some("signal:PIPE"));
+    let end = server.wait_end("a");
+    assert_eq!(end.field("status"), Some("signal:PIPE"));
+    assert_eq!(end.field("reason"), Some("client-left"));
     // One that does not read is told as well, although what it was sent last waits for it.
     let server2 = piped(&script(
         "trap 'exit 7' PIPE; while sleep 0.05; do echo x; done",
@@ -231,7 +233,9 @@ fn a_program_notices_that_its_client_has_left() {
     let client = server2.connect("a");
     client.send(vec![b'x'; 1_000_000]).expect("x\n");
     client.reset();
-    assert_eq!(server2.wait_end("a").field("status"), Some("exit:7"));
+    let end = server2.wait_end("a");
+    assert_eq!(end.field("status"), Some("exit:7"));
+    assert_eq!(end.field("reason"), Some("client-left"));
     server.stop();
     server2.stop();
 }
@@ -296,6 +300,8 @@ fn a_worker_that_dies_ends_what_it_passes_on_and_another_comes() {
     assert!(matches!(client.read(1), Got::End | Got::Reset));
     let end = server.wait_end("a");
     assert_eq!((end.field("received"), end.field("sent")), (None, None));
+    assert_eq!(end.field("status"), Some("exit:0"));
+    assert_eq!(end.field("reason"), Some("worker-died"));
     let died = std::time::Instant::now();
     server
         .log()

@@ -121,7 +121,9 @@ fn a_program_that_reads_keys_is_hung_up_when_nobody_types_any_more() {
     let client = server.connect("a");
     client.expect("ready\n");
     assert_eq!(client.half_close().read_text(), "late\n");
-    assert_eq!(server.wait_end("a").field("status"), Some("signal:HUP"));
+    let end = server.wait_end("a");
+    assert_eq!(end.field("status"), Some("signal:HUP"));
+    assert_eq!(end.field("reason"), Some("client-left"));
     server.stop();
 }
 
@@ -134,7 +136,9 @@ fn a_client_that_leaves_hangs_up() {
     client.expect("ready\r\n");
     client.reset();
     server.log().wait_for(|line| line.is("stderr", "a"));
-    assert_eq!(server.wait_end("a").field("status"), Some("exit:7"));
+    let end = server.wait_end("a");
+    assert_eq!(end.field("status"), Some("exit:7"));
+    assert_eq!(end.field("reason"), Some("client-left"));
     // Although it reads nothing, and all that it was sent waits for it.
     let client = server.connect("a");
     client.expect("ready\r\n").send(vec![b'\n'; 500_000]);
@@ -208,10 +212,10 @@ fn a_raw_terminal_is_hung_up_when_the_answer_is_complete() {
         assert_eq!(client.read_text(), "pty\n");
     }
     let ends = server.wait_ends("cat", 6);
-    assert!(
-        ends.iter()
-            .all(|end| end.field("status") == Some("signal:HUP"))
-    );
+    for end in ends {
+        assert_eq!(end.field("status"), Some("signal:HUP"));
+        assert_eq!(end.field("reason"), Some("client-left"));
+    }
     for service in ["seq", "slow"] {
         assert_eq!(server.wait_end(service).field("status"), Some("exit:0"));
     }
@@ -321,7 +325,9 @@ fn a_worker_that_dies_hangs_up() {
     let client = server.connect("a");
     client.expect("ready\r\n");
     signal(worker(&server), Signal::SIGKILL);
-    assert_eq!(server.wait_end("a").field("status"), Some("signal:HUP"));
+    let end = server.wait_end("a");
+    assert_eq!(end.field("status"), Some("signal:HUP"));
+    assert_eq!(end.field("reason"), Some("worker-died"));
     server.stop();
 }
 

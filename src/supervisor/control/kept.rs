@@ -132,6 +132,7 @@ fn detached(event: &Event) -> Option<Event<'static>> {
             received,
             sent,
             limit,
+            unjoined,
         } => Event::Ended {
             session: nameless(session),
             pid: *pid,
@@ -142,6 +143,7 @@ fn detached(event: &Event) -> Option<Event<'static>> {
             received: *received,
             sent: *sent,
             limit: *limit,
+            unjoined: *unjoined,
         },
         Event::Finished {
             session,
