@@ -182,7 +182,7 @@ pub fn connection(
         })
     };
     let prepared = greet(&mut connection, service.banner.as_deref()).and_then(|()| {
-        let error = standard_error(&service.stderr)?;
+        let error = standard_error(&service.stderr, plan)?;
         Ok((error, Ends::make(&service.stdio, plan)?, spawner.reserve()?))
     });
     let ((error, reading), ends, slot) = match prepared {
@@ -301,7 +301,7 @@ pub fn wait(
             errno,
         })
     };
-    let prepared = standard_error(&service.stderr).and_then(|ends| {
+    let prepared = standard_error(&service.stderr, plan).and_then(|ends| {
         // The child copies the table only up to its highest descriptor, so it gets duplicates from below.
         let lowered = sockets
             .iter()
@@ -395,13 +395,20 @@ pub fn object(stage: Stage, service: &Service) -> Option<Cow<'_, str>> {
     Some(object.into())
 }
 
-/// Descriptor 2, and our end of the pipe where it is one. A file is opened by the child.
-fn standard_error(stderr: &Stderr) -> Result<(Option<StandardError>, Option<OwnedFd>), Errno> {
+/// Descriptor 2, and our end of the pipe where it is one: the pipe is the user's, who may open
+/// /dev/stderr. A file is opened by the child.
+fn standard_error(
+    stderr: &Stderr,
+    plan: &Plan,
+) -> Result<(Option<StandardError>, Option<OwnedFd>), Errno> {
     Ok(match stderr {
         Stderr::Client => (None, None),
         Stderr::Null | Stderr::File(_) => (Some(StandardError::Null), None),
         Stderr::Log => {
             let (read, write) = pipe::from_program()?;
+            if let Some(user) = plan.user() {
+                pipe::give_to(user, write.as_fd())?;
+            }
             (Some(StandardError::Pipe(write)), Some(read))
         }
     })

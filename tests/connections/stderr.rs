@@ -132,3 +132,45 @@ fn a_grandchild_that_keeps_standard_error_open_is_heard() {
     client.expect_end();
     server.stop();
 }
+
+#[test]
+fn the_programs_user_may_open_it_by_name() {
+    if without_root("another user") {
+        return;
+    }
+    let body = |more: &str, script: &str| {
+        format!(
+            "user = \"nobody\"\nstderr = \"log\"\n{more}\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]"
+        )
+    };
+    let say = "id -un >/dev/stderr";
+    let ways = [
+        "",
+        "stdio = \"pipe\"",
+        "stdio = \"pty\"",
+        "pass = \"listen_fds\"",
+    ];
+    let names = ["socket", "pipe", "pty", "listen_fds"];
+    let datagram = "listen = \"udp:127.0.0.1:0\"";
+    let mut builder = server().service(
+        "udp",
+        &body(datagram, &format!("head -c 1 >/dev/null; {say}")),
+    );
+    for (name, way) in names.iter().zip(ways) {
+        builder = builder.service(name, &body(way, say));
+    }
+    let server = builder.start();
+    for name in names {
+        server.connect(name).read_all();
+    }
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.address("udp", "udp:127.");
+    udp.send_to(b"x", address.trim_start_matches("udp:"))
+        .unwrap();
+    for name in ["socket", "pipe", "pty", "listen_fds", "udp"] {
+        let line = server.log().wait_for(|line| line.is("stderr", name));
+        assert_eq!(line.field("line"), Some("nobody"));
+        server.wait_end(name);
+    }
+    server.stop();
+}
