@@ -332,7 +332,7 @@ pub const KEYS: &[Key] = &[
         r#"redirect = "192.0.2.8:80""#,
         "Another server, that clients are passed on to: the unprivileged worker process connects to it and passes on what \
          both say, until both have ended. Names are looked up when the table is read; all addresses are kept, and \
-         tried in order, each for 5 seconds. Only for connections.",
+         tried in order, each for 5 seconds. Only for connections, which end when the server stops.",
     ),
     Key {
         is_for_programs: true,
