@@ -5,9 +5,10 @@
 //! control group that it was born in. Where there are no such groups it is its process group and its
 //! descendants: it adopts those whose parents end, so none is lost while it lives. What it leaves
 //! behind stays under its limits, looked after once a second: the control group; else the process
-//! group, which keeps its number for as long as it has a member, and descendants outside of it that
-//! were seen before the program ended.
+//! group, which keeps its number for as long as it has a member, and its descendants, which we adopt
+//! when it ends (see `orphans`).
 
+mod orphans;
 mod watched;
 
 use super::Supervisor;
@@ -18,6 +19,7 @@ use crate::sys::pulse::{self, Ends};
 use crate::sys::signal::{Signal, is_group_empty, signal_group, signal_left_behind};
 use crate::sys::spawn::Spawned;
 use crate::table::{Life, LifeLimit};
+use orphans::Orphans;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use watched::{LOOK, Step, Watched};
@@ -39,6 +41,7 @@ pub(super) struct Lives {
     has_pulse: bool,
     /// Whether it was tried to have control groups.
     is_settled: bool,
+    orphans: Orphans,
 }
 
 impl Lives {
@@ -75,6 +78,11 @@ impl Lives {
 
     fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    fn is_over(&mut self, pid: i32) -> bool {
+        let watched = self.sessions.get_mut(&pid);
+        watched.is_some_and(|watched| watched.is_over(pid))
     }
 
     /// Sends a signal to all that a program has started, where it has limits. False where that is not
@@ -152,10 +160,13 @@ impl Supervisor {
     fn find_groups(&mut self) {
         let text = match self.spawner.use_groups() {
             Ok(()) => "each connection with a life limit gets a control group".to_owned(),
-            Err(why) => format!(
-                "connections with a life limit are kept by process group and /proc, since control \
-                 groups cannot be used here: {why}"
-            ),
+            Err(why) => {
+                self.adopt_orphans();
+                format!(
+                    "connections with a life limit are kept by process group and /proc, since \
+                     control groups cannot be used here: {why}"
+                )
+            }
         };
         self.observe(&Event::Note { text: &text });
     }
@@ -183,13 +194,25 @@ impl Supervisor {
         let watched = self.lives.sessions.get_mut(&pid)?;
         watched.has_ended = true;
         let (limit, next) = (watched.step.limit(), watched.next);
-        if watched.is_over(pid) {
-            self.lives.leave(pid);
-        } else {
+        if !self.leave_if_over(pid) {
             self.lives.look_at(pid, next.min(Instant::now() + LOOK));
         }
         self.time_lives();
         limit
+    }
+
+    /// Forgets a session whose program has ended, if nothing is left of it. Children of the last that
+    /// was known are ours when that one has ended, so they are looked for only then.
+    fn leave_if_over(&mut self, pid: i32) -> bool {
+        if !self.lives.is_over(pid) {
+            return false;
+        }
+        self.sort_orphans();
+        let is_over = self.lives.is_over(pid);
+        if is_over {
+            self.lives.leave(pid);
+        }
+        is_over
     }
 
     /// The time has come to look at some.
@@ -212,28 +235,41 @@ impl Supervisor {
     }
 
     fn look_after_life(&mut self, pid: i32, now: Instant) {
-        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
-            return;
-        };
-        if watched.is_over(pid) {
-            self.lives.leave(pid);
+        if self.leave_if_over(pid) {
             return;
         }
-        watched.look_for_descendants(pid);
-        match watched.step {
+        let step = match self.lives.sessions.get_mut(&pid) {
+            Some(watched) => watched.step,
+            None => return,
+        };
+        self.look_for_descendants(pid);
+        match step {
             Step::Lives => self.judge(pid, now),
-            Step::Asked(limit) | Step::Killed(limit) => {
-                watched.step = Step::Killed(limit);
-                // The children of one that is being killed are seen only then.
-                for _ in 0..ROUNDS {
-                    watched.signal(pid, Signal::SIGKILL);
-                    if !watched.look_for_descendants(pid) {
-                        break;
-                    }
-                }
-                self.lives.look_at(pid, now + LOOK);
+            Step::Asked(limit) | Step::Killed(limit) => self.end_forcibly(pid, limit, now),
+        }
+    }
+
+    fn end_forcibly(&mut self, pid: i32, limit: LifeLimit, now: Instant) {
+        // The children of one that is being killed are seen only then.
+        for _ in 0..ROUNDS {
+            let Some(watched) = self.lives.sessions.get_mut(&pid) else {
+                return;
+            };
+            watched.step = Step::Killed(limit);
+            watched.signal(pid, Signal::SIGKILL);
+            if !self.look_for_descendants(pid) {
+                break;
             }
         }
+        self.lives.look_at(pid, now + LOOK);
+    }
+
+    /// Looks for what a session's program has started. Returns whether that is more than was known.
+    fn look_for_descendants(&mut self, pid: i32) -> bool {
+        let sessions = &mut self.lives.sessions;
+        let has_grown = |watched: &mut Watched| watched.look_for_descendants(pid);
+        let has_grown = sessions.get_mut(&pid).is_some_and(has_grown);
+        self.sort_orphans() || has_grown
     }
 
     /// Looks whether a session has reached a limit.

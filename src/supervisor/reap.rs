@@ -85,7 +85,8 @@ impl Supervisor {
     }
 
     fn next_exit(&mut self, search: &mut Search) -> Option<wait::Exit> {
-        self.children.next_exit(search, self.options.is_init)
+        let any = self.options.is_init || self.lives.adopts();
+        self.children.next_exit(search, any)
     }
 
     fn reap_young(&mut self) {
@@ -107,8 +108,9 @@ impl Supervisor {
     }
 
     fn on_exit(&mut self, exit: wait::Exit) {
-        // Not ours: left to us by whoever exec'd us, or an orphan when we are PID 1.
+        // Not ours: left to us by whoever exec'd us, or an orphan that we have adopted.
         let Some((child, outcome)) = self.children.leave(exit.pid, &mut self.spawner) else {
+            self.lives.forget_orphan(exit.pid);
             return;
         };
         let (failure, launched_in) = (child.failure(), child.launched_in);

@@ -2,7 +2,9 @@
 //! time of their start (proc(5)), and signalled by descriptor (pidfd_open(2)).
 //!
 //! A process that adopts what its descendants leave behind (PR_SET_CHILD_SUBREAPER) keeps its tree
-//! whole while it lives, whatever sessions they begin. What cannot be read is not found.
+//! whole while it lives, whatever sessions they begin. What is left when it ends comes to the next that
+//! adopts: to us, if we do. It is told from others by the environment that it was given. What cannot
+//! be read is not found.
 
 use super::Errno;
 use super::signal::{Signal, open_process, signal_process};
@@ -45,6 +47,13 @@ impl Tree {
         has_grown
     }
 
+    /// Adds one that was found to be of this tree. It must be a child of ours that was not reaped.
+    pub fn add(&mut self, pid: i32) {
+        if let Some(process) = Process::of(pid) {
+            self.remember(process);
+        }
+    }
+
     /// Whether nobody that is known lives.
     pub fn is_empty(&mut self) -> bool {
         self.known.retain(|process| process.is_alive());
@@ -59,22 +68,52 @@ impl Tree {
     }
 
     fn add_children(&mut self, pid: i32) {
-        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-            return;
-        };
-        // Each thread has children of its own.
-        for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let pids = children
-                .split_whitespace()
-                .filter_map(|pid| pid.parse().ok());
-            for process in pids.filter_map(Process::of) {
-                if self.known.len() < MOST && !self.known.contains(&process) {
-                    self.known.push(process);
-                }
-            }
+        for process in children_of(pid).into_iter().filter_map(Process::of) {
+            self.remember(process);
         }
     }
+
+    fn remember(&mut self, process: Process) {
+        if self.known.len() < MOST && !self.known.contains(&process) {
+            self.known.push(process);
+        }
+    }
+}
+
+/// Makes our children what our descendants leave behind when they end (PR_SET_CHILD_SUBREAPER). They
+/// are ours to reap from now on.
+pub fn adopt_orphans() -> Result<(), Errno> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Our own children, those that have ended and were not reaped too.
+pub fn own_children() -> Vec<i32> {
+    children_of(std::process::id() as i32)
+}
+
+fn children_of(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let mut children = Vec::new();
+    // Each thread has children of its own.
+    for thread in threads.into_iter().flatten().flatten() {
+        let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.extend(
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse::<i32>().ok()),
+        );
+    }
+    children
+}
+
+/// The environment that a process, or the one that it was forked from, was executed with: NAME=VALUE
+/// each. Empty where it cannot be read, and for a moment during an exec.
+pub fn environment_of(pid: i32) -> Vec<Vec<u8>> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let words = bytes.split(|byte| *byte == 0);
+    words
+        .filter(|word| !word.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 impl Process {
@@ -137,6 +176,27 @@ mod tests {
         while !tree.is_empty() {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_child_is_known_by_the_environment_that_it_was_given() {
+        let mut child = Command::new("/bin/cat")
+            .env("MARK", "a b")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id() as i32;
+        assert!(own_children().contains(&pid));
+        let has = |word: &str| environment_of(pid).contains(&word.as_bytes().to_vec());
+        assert!(has("MARK=a b"));
+        assert!(!has("MARK=a"));
+        let mut tree = Tree::default();
+        tree.add(pid);
+        assert!(!tree.is_empty());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(tree.is_empty());
+        assert!(environment_of(pid).is_empty());
     }
 
     #[test]

@@ -99,6 +99,62 @@ fn a_daemon_that_was_seen_ends_although_its_program_ended_before() {
     server.stop();
 }
 
+/// A daemon that nobody has seen: its program and all between have ended at once. It has nothing of
+/// the connection.
+const UNSEEN: &str = "(setsid sh -c \"setsid sleep 71 </dev/null >/dev/null 2>&1 & echo \\$!\" &)";
+
+#[test]
+fn a_daemon_that_nobody_has_seen_ends_at_the_limit_and_those_of_others_stay() {
+    for builder in [server(), without_control_groups(server())] {
+        let server = builder
+            .service(
+                "a",
+                &format!("{}max_lifetime = \"2s\"\ngrace = \"1s\"", script(UNSEEN)),
+            )
+            .service("long", &format!("{}max_lifetime = \"1h\"", script(UNSEEN)))
+            .service("unlimited", &script(UNSEEN))
+            .start();
+        let others = ["long", "unlimited"].map(|name| pid_from(&server.connect(name)));
+        let daemon = pid_from(&server.connect("a"));
+        assert_eq!(server.wait_end("a").field("reason"), Some("exited"));
+        assert!(is_running(daemon));
+        let swept = server.log().wait_for(|line| line.is("swept", "a"));
+        assert_eq!(swept.field("reason"), Some("max-lifetime"));
+        is_gone(daemon);
+        for other in others {
+            assert!(is_running(other));
+            let other = nix::unistd::Pid::from_raw(other as i32);
+            nix::sys::signal::kill(other, nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn a_daemon_that_has_the_pipe_of_an_ordinary_users_program_goes_with_the_client() {
+    let body = script("(setsid sh -c 'trap : TERM; echo $$; while :; do sleep 0.05; done' &)");
+    for stdio in ["", "stdio = \"pipe\"\n"] {
+        let server = server()
+            .as_ordinary_user()
+            .service(
+                "a",
+                &format!("{body}{stdio}kill_on_disconnect = true\ngrace = \"1s\""),
+            )
+            .start();
+        let client = server.connect("a");
+        let daemon = pid_from(&client);
+        // The end record of one behind pipes waits for the pipes.
+        if stdio.is_empty() {
+            assert_eq!(server.wait_end("a").field("reason"), Some("exited"));
+        }
+        client.reset();
+        is_gone(daemon);
+        let swept = server.log().wait_for(|line| line.is("swept", "a"));
+        assert_eq!(swept.field("reason"), Some("disconnected"));
+        server.stop();
+    }
+}
+
 #[test]
 fn a_daemon_that_nobody_has_seen_ends_too_where_there_are_control_groups() {
     // Each parent is gone before anybody has looked; what is stopped does not hear TERM.
