@@ -8,12 +8,13 @@
 //! Groups are made only below one that is ours to divide: where systemd runs, it must have said so.
 
 use super::Errno;
-use super::fd::own;
+use super::fd::{own, raise};
 use super::signal::{self, Signal};
+use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use std::collections::BTreeSet;
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ const DEEPEST: usize = 8;
 #[derive(Debug)]
 pub struct Groups {
     directory: PathBuf,
+    /// As long as it is held nobody takes the group for one that is left over. Numbers of processes
+    /// do not tell: they are reused, and others in another PID namespace.
+    lock: Option<Flock<File>>,
     made: u64,
 }
 
@@ -44,14 +48,13 @@ impl Groups {
         let parent = delegated()?;
         remove_left_over(&parent);
         let directory = parent.join(format!("{PREFIX}{}", std::process::id()));
-        match fs::create_dir(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(format!("{}: {error}", directory.display()));
-            }
-            // Left over from an earlier process of our number, and not empty.
-            _ => {}
-        }
-        let groups = Groups { directory, made: 0 };
+        let mut groups = Groups {
+            directory,
+            lock: None,
+            made: 0,
+        };
+        let told = |error| format!("{}: {error}", groups.directory.display());
+        groups.lock = Some(claim(&groups.directory).map_err(told)?);
         match groups.directory.join("cgroup.kill").exists() {
             true => Ok(groups),
             false => Err("the kernel has no cgroup.kill (before 5.14)".to_owned()),
@@ -66,6 +69,11 @@ impl Groups {
             match fs::create_dir(&directory) {
                 Ok(()) => break directory,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Somebody has cleared it away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let claimed = claim(&self.directory);
+                    self.lock = Some(claimed.map_err(|error| errno(&error))?);
+                }
                 Err(error) => return Err(errno(&error)),
             }
         };
@@ -82,7 +90,7 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        remove_all(&self.directory, 1);
+        remove_all(&self.directory, DEEPEST);
     }
 }
 
@@ -168,15 +176,30 @@ fn groups_in(directory: &Path) -> impl Iterator<Item = PathBuf> {
     groups.map(|entry| entry.path())
 }
 
-/// Removes what servers that were killed have left.
+/// Makes a group for our groups, unless it is left over from an earlier process of our number and not
+/// empty, and takes it for ours.
+fn claim(directory: &Path) -> io::Result<Flock<File>> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    lock(directory)
+}
+
+/// Fails where a server that lives has it. The lock is in no child after its exec, and goes with its
+/// last holder.
+fn lock(directory: &Path) -> io::Result<Flock<File>> {
+    let file: File = raise(File::open(directory)?.into()).into();
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
+/// Removes what servers that have ended have left, as far as nobody is in it.
 fn remove_left_over(parent: &Path) {
     for directory in groups_in(parent) {
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
-        let pid = name
-            .strip_prefix(PREFIX)
-            .and_then(|pid| pid.parse::<i32>().ok());
-        let own = std::process::id() as i32;
-        if pid.is_some_and(|pid| pid == own || !Path::new(&format!("/proc/{pid}")).exists()) {
+        let pid = name.strip_prefix(PREFIX).map(str::parse::<u32>);
+        let is_ours = matches!(pid, Some(Ok(_)));
+        if let Some(Ok(_held)) = is_ours.then(|| lock(&directory)) {
             remove_all(&directory, DEEPEST);
         }
     }
@@ -253,6 +276,25 @@ fn errno(error: &io::Error) -> Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_over_is_removed_and_what_a_server_has_is_not() {
+        let parent = std::env::temp_dir().join(format!("groups-{}", std::process::id()));
+        let group = |name: &str| parent.join(name);
+        // The number of a process that lives tells nothing, nor that there is none.
+        let left = group(&format!("{PREFIX}{}", std::process::id()));
+        fs::create_dir_all(left.join("1")).unwrap();
+        fs::create_dir(group("other-1")).unwrap();
+        let held = claim(&group("oxinetd-999999999")).unwrap();
+        remove_left_over(&parent);
+        assert!(!left.exists());
+        assert!(group("oxinetd-999999999").exists());
+        assert!(group("other-1").exists());
+        drop(held);
+        remove_left_over(&parent);
+        assert!(!group("oxinetd-999999999").exists());
+        fs::remove_dir_all(parent).unwrap();
+    }
 
     #[test]
     fn our_own_group_is_found_by_its_mount() {
