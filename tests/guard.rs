@@ -123,8 +123,8 @@ fn a_connection_takes_no_more_system_calls_than_it_did() {
     let (own, of_child) = fewest_calls(&server, server.pid(), "program", 16.0);
     check("calls of the supervisor for a program", own, 16.0);
     check("calls of the child up to its program", of_child, 21.0);
-    let (own, _) = fewest_calls(&server, worker(&server), "daytime", 6.0);
-    check("calls of the worker for daytime", own, 6.0);
+    let (own, _) = fewest_calls(&server, worker(&server), "daytime", 9.0);
+    check("calls of the worker for daytime", own, 9.0);
     let (own, _) = fewest_calls(&server, worker(&server), "echo", 14.0);
     check("calls of the worker for echo", own, 14.0);
     server.stop();
