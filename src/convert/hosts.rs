@@ -6,6 +6,7 @@
 
 use super::Input;
 use super::sets::Set;
+use super::shell::continued;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Both files, as far as they are given.
@@ -62,16 +63,7 @@ struct Rule {
 
 fn rules(input: &Input) -> Vec<Rule> {
     let mut rules = Vec::new();
-    let mut lines = input.text.lines().zip(1..);
-    while let Some((first, number)) = lines.next() {
-        let mut line = first.to_owned();
-        while line.ends_with('\\') {
-            line.pop();
-            match lines.next() {
-                Some((next, _)) => line.push_str(next),
-                None => break,
-            }
-        }
+    for (line, number) in continued(input.text.lines()) {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }

@@ -9,14 +9,14 @@ pub(super) struct Command {
     pub(super) computed: Option<String>,
 }
 
-/// The commands of a script, as far as they are plain ones.
-pub(super) fn commands(text: &str) -> Vec<Command> {
-    let joined = text.replace("\\\r\n", "\\\n");
-    let mut commands = Vec::new();
-    let mut lines = joined.split('\n').zip(1..);
-    while let Some((first, number)) = lines.next() {
+/// Lines, each with those that continue it after a backslash, and the number of its first, from 1.
+pub(super) fn continued<'a>(
+    lines: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = (String, usize)> {
+    let mut lines = lines.zip(1..);
+    std::iter::from_fn(move || {
+        let (first, number) = lines.next()?;
         let mut line = first.to_owned();
-        // One that is quoted may go on, too: rare, and left out.
         while line.ends_with('\\') {
             line.pop();
             match lines.next() {
@@ -24,6 +24,16 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
                 None => break,
             }
         }
+        Some((line, number))
+    })
+}
+
+/// The commands of a script, as far as they are plain ones.
+pub(super) fn commands(text: &str) -> Vec<Command> {
+    let joined = text.replace("\\\r\n", "\\\n");
+    let mut commands = Vec::new();
+    // One that is quoted may go on, too: rare, and left out.
+    for (line, number) in continued(joined.split('\n')) {
         if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
             commands.push(split(&line, number));
         }

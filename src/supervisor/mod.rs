@@ -6,8 +6,8 @@
 //!
 //! Each file beside this one is one of its subjects, with the part of [`Supervisor`] that acts on
 //! it: `take` accepts and launches, `reap` takes leave, `shortage` rests when resources run out,
-//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `relays` what it passes on for programs, `control`
-//! answers commands, `stop` ends.
+//! `reload` puts a table in force, `loading` gets one, `link` is the tie to the worker, `relays` what
+//! it passes on for programs, `control` answers commands, `stop` ends.
 
 mod account;
 mod background;
