@@ -2,7 +2,7 @@
 //! `cargo bench --bench relay -- bulk` for one table.
 //!
 //! 1. `bulk`: bytes a second from a program or server to a client, as ratios to a bare loop of read
-//!    and write in this process, and to socat where that is installed; rounds interleaved;
+//!    and write, and to socat where that is installed, each a process of its own; rounds interleaved;
 //! 2. `echo`: the time that one byte takes there and back over a terminal, alone and beside clients
 //!    that send as fast as they can;
 //! 3. `idle`: memory of the worker for each connection on which nothing moves.
@@ -25,13 +25,14 @@ const SHARE: usize = 64 * 1024;
 const IDLE: [(&str, usize); 2] = [("redirect", 5_000), ("pipe", 1_000)];
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == HIDDEN) {
+        bare_loop(&words[1..]);
+    }
     let _ = limits::raise_nofile();
     let tables: [(&str, fn()); 3] = [("bulk", bulk), ("echo", echo), ("idle", idle)];
     // Cargo adds `--bench`.
-    let named: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
+    let named: Vec<String> = words.into_iter().filter(|word| word != "--bench").collect();
     for (name, table) in tables {
         if named.is_empty() || named.iter().any(|word| word == name) {
             table();
@@ -42,58 +43,106 @@ fn main() {
 /// 1.
 fn bulk() {
     println!("| stdio | MiB/s of a bare loop | oxinetd to it | socat to it |\n|---|---|---|---|");
-    let source = source(256 * MIB);
-    let redirect = Server::start(&format!("redirect = \"{source}\""));
-    let bare = listen(move |client| copy_socket(TcpStream::connect(source).expect("it"), client));
-    let socat = Socat::start(&format!("tcp:{source}"));
+    let source = source(256 * MIB).to_string();
     row(
         "redirect",
-        256 * MIB,
-        [Some(bare), Some(redirect.address), socat.address()],
+        256,
+        &["socket", &source],
+        &format!("redirect = \"{source}\""),
+        &format!("tcp:{source}"),
     );
-
-    let (all, words) = zeros(256 * MIB);
-    let piped = Server::start(&format!("stdio = \"pipe\"\n{all}"));
-    let program = words.clone();
-    let bare = listen(move |client| {
-        let mut child = command(&program)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it");
-        let output = OwnedFd::from(child.stdout.take().expect("a pipe"));
-        copy(
-            |buffer| pipe::read(output.as_fd(), buffer).unwrap_or(0),
-            client,
-        );
-        let _ = child.wait();
-    });
-    let socat = Socat::start(&format!("exec:{},pipes", words.join(" ")));
+    let (command, words) = zeros(256 * MIB);
+    let exec = format!("exec:{words}");
     row(
         "pipe",
-        256 * MIB,
-        [Some(bare), Some(piped.address), socat.address()],
+        256,
+        &["pipe", &words],
+        &format!("stdio = \"pipe\"\n{command}"),
+        &format!("{exec},pipes"),
     );
-
-    let (all, words) = zeros(64 * MIB);
-    let terminal = Server::start(&format!("pty = {{ raw = true }}\n{all}"));
-    let program = words.clone();
-    let bare = listen(move |client| {
-        let (master, slave) = pty::open(RAW).expect("a terminal");
-        oxinetd::sys::fd::set_nonblocking(master.as_fd(), false).expect("a flag");
-        // What holds its descriptor is gone with this line, so that the end is seen.
-        let mut child = command(&program).stdout(slave).spawn().expect("it");
-        copy(
-            |buffer| pty::read(master.as_fd(), buffer).unwrap_or(0),
-            client,
-        );
-        let _ = child.wait();
-    });
-    let socat = Socat::start(&format!("exec:{},pty,raw,echo=0", words.join(" ")));
+    let (command, words) = zeros(64 * MIB);
+    let exec = format!("exec:{words}");
     row(
         "pty",
-        64 * MIB,
-        [Some(bare), Some(terminal.address), socat.address()],
+        64,
+        &["pty", &words],
+        &format!("pty = {{ raw = true }}\n{command}"),
+        &format!("{exec},pty,raw,echo=0"),
     );
+}
+
+/// What stands before the words of a bare loop.
+const HIDDEN: &str = "--bare-loop";
+
+/// A bare loop, which is this program in a process of its own: read and write and nothing else, for
+/// one client after the other. Words: `socket ADDRESS`, or `pipe PROGRAM` or `pty PROGRAM`.
+fn bare_loop(words: &[String]) -> ! {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    println!("{}", listener.local_addr().expect("an address"));
+    for client in listener.incoming().flatten() {
+        let program = || command(&words[1]);
+        match words[0].as_str() {
+            "socket" => {
+                let mut from = TcpStream::connect(&words[1]).expect("the server");
+                copy(|buffer| from.read(buffer).unwrap_or(0), client);
+            }
+            "pipe" => {
+                let mut child = program().stdout(Stdio::piped()).spawn().expect("it");
+                let output = OwnedFd::from(child.stdout.take().expect("a pipe"));
+                copy(
+                    |buffer| pipe::read(output.as_fd(), buffer).unwrap_or(0),
+                    client,
+                );
+                let _ = child.wait();
+            }
+            _ => {
+                let (master, slave) = pty::open(RAW).expect("a terminal");
+                oxinetd::sys::fd::set_nonblocking(master.as_fd(), false).expect("a flag");
+                // What holds its descriptor is gone with this line, so that the end is seen.
+                let mut child = program().stdout(slave).spawn().expect("it");
+                copy(
+                    |buffer| pty::read(master.as_fd(), buffer).unwrap_or(0),
+                    client,
+                );
+                let _ = child.wait();
+            }
+        }
+    }
+    unreachable!("a listener has no end")
+}
+
+/// A bare loop that runs.
+struct Bare(Child, SocketAddr);
+
+impl Bare {
+    fn start(words: &[&str]) -> Bare {
+        let this = std::env::current_exe().expect("this program");
+        let mut child = in_a_session(this)
+            .arg(HIDDEN)
+            .args(words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a bare loop");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        Bare(child, line.trim().parse().expect("an address"))
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A command in a session of its own, as service managers start servers: the scheduler shares the
+/// processors among sessions first.
+fn in_a_session(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg(program);
+    command
 }
 
 const RAW: Manner = Manner {
@@ -103,23 +152,30 @@ const RAW: Manner = Manner {
     echo: false,
 };
 
-/// A key and the words of a program that writes so many bytes.
-fn zeros(bytes: usize) -> (String, Vec<String>) {
-    let words = ["/usr/bin/head", "-c", &bytes.to_string(), "/dev/zero"].map(str::to_owned);
-    (format!("command = {words:?}"), words.to_vec())
+/// A key, and as one text, a program that writes so many bytes.
+fn zeros(bytes: usize) -> (String, String) {
+    let text = format!("/usr/bin/head -c {bytes} /dev/zero");
+    let words: Vec<&str> = text.split(' ').collect();
+    (format!("command = {words:?}"), text)
 }
 
-fn command(words: &[String]) -> Command {
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
+fn command(text: &str) -> Command {
+    let mut words = text.split(' ');
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words);
     command
 }
 
-fn row(name: &str, bytes: usize, addresses: [Option<SocketAddr>; 3]) {
+/// One mode, by a bare loop, by a service with this body and by socat with that address.
+fn row(name: &str, mib: usize, bare: &[&str], body: &str, socat: &str) {
+    let bare = Bare::start(bare);
+    let ours = Server::start(body);
+    let socat = Socat::start(socat);
+    let addresses = [Some(bare.1), Some(ours.address), socat.address()];
     let mut rates = addresses.map(|_| Vec::new());
     for _ in 0..ROUNDS {
         for (rates, address) in rates.iter_mut().zip(addresses) {
-            rates.extend(address.map(|address| rate(address, bytes)));
+            rates.extend(address.map(|address| rate(address, mib * MIB)));
         }
     }
     let [bare, ours, socat] = rates;
@@ -171,10 +227,6 @@ fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
         }
     });
     address
-}
-
-fn copy_socket(mut from: TcpStream, to: TcpStream) {
-    copy(|buffer| from.read(buffer).unwrap_or(0), to);
 }
 
 fn copy(mut read: impl FnMut(&mut [u8]) -> usize, mut to: TcpStream) {
@@ -296,7 +348,7 @@ impl Server {
         let head = "[server]\nmax_worker_connections = 100000\nmax_connections = 100000\n";
         let text = format!("{head}[service.a]\nlisten = \"127.0.0.1:0\"\n{body}\n");
         std::fs::write(&table, text).expect("the table");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_oxinetd"))
+        let mut child = in_a_session(env!("CARGO_BIN_EXE_oxinetd"))
             .args(["serve", "--control", "none", "--config"])
             .arg(&table)
             .stderr(Stdio::piped())
@@ -342,7 +394,7 @@ impl Socat {
             "tcp-listen:{},bind=127.0.0.1,fork,reuseaddr",
             address.port()
         );
-        let child = Command::new("socat")
+        let child = in_a_session("socat")
             .args(["-b65536", "-U", &listen, with])
             .stderr(Stdio::null())
             .spawn();

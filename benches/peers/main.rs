@@ -1,6 +1,6 @@
 //! oxinetd beside its peers, and beside the bare loops that are the limit:
 //!
-//!     cargo bench --bench peers -- [TABLE…] [--out DIR] [--rounds N] [--seconds S]
+//!     cargo bench --bench peers -- [TABLE…] [--only SERVER]… [--out DIR] [--rounds N] [--seconds S]
 //!
 //! Prints tables, each with the goals that it is to show; with `--out` they are written as Markdown,
 //! and plots as SVG. `benches/peers/fetch` unpacks the peers; who is missing is left out, with that
@@ -52,7 +52,8 @@ const TABLES: [(&str, Table); 8] = [
     ("flood", flood::table),
 ];
 
-const USAGE: &str = "cargo bench --bench peers -- [TABLE…] [--out DIR] [--rounds N] [--seconds S]";
+const USAGE: &str =
+    "cargo bench --bench peers -- [TABLE…] [--only SERVER]… [--out DIR] [--rounds N] [--seconds S]";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -63,13 +64,14 @@ fn main() {
         rounds: 9,
         seconds: 0.4,
     };
-    let (mut out, mut named) = (None, Vec::new());
+    let (mut out, mut named, mut only) = (None, Vec::new(), Vec::new());
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| wrong("a value is missing"));
         match word.as_str() {
             // Cargo adds it.
             "--bench" => {}
+            "--only" => only.push(value()),
             "--out" => out = Some(value().into()),
             "--rounds" => settings.rounds = value().parse().unwrap_or_else(|_| wrong("--rounds")),
             "--seconds" => {
@@ -81,7 +83,7 @@ fn main() {
     }
     // Thousands of clients are ours.
     let _ = oxinetd::sys::limits::raise_nofile();
-    let mut report = Report::new(out);
+    let mut report = Report::new(out, only);
     for (name, table) in TABLES {
         if named.is_empty() || named.iter().any(|word| word == name) {
             report.line(format!("On {}.", machine::description()));

@@ -7,19 +7,27 @@ use std::path::PathBuf;
 /// Where results go.
 pub(crate) struct Report {
     out: Option<PathBuf>,
+    /// Which servers to measure: all, if none is named.
+    only: Vec<String>,
     /// Of the table so far.
     text: String,
 }
 
 impl Report {
-    pub(crate) fn new(out: Option<PathBuf>) -> Report {
+    pub(crate) fn new(out: Option<PathBuf>, only: Vec<String>) -> Report {
         if let Some(out) = &out {
             std::fs::create_dir_all(out).expect("the folder for results");
         }
         Report {
             out,
+            only,
             text: String::new(),
         }
+    }
+
+    /// Whether a server is to be measured.
+    pub(crate) fn wants(&self, server: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == server)
     }
 
     pub(crate) fn line(&mut self, line: impl AsRef<str>) {

@@ -30,6 +30,9 @@ pub(crate) fn start<'a>(
 ) -> Vec<Server> {
     let mut servers = Vec::new();
     for candidate in candidates {
+        if !report.wants(candidate.name) {
+            continue;
+        }
         match Server::start(candidate, services) {
             Ok(server) => servers.push(server),
             Err(why) => report.line(format!("Left out: {}: {why}.", candidate.name)),
