@@ -367,6 +367,10 @@ impl Listeners {
             .map(|(id, listener)| (*id, listener.as_ref()))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }

@@ -70,6 +70,10 @@ pub(super) struct Batch {
 }
 
 impl Pipes {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Adds the reading end of a pipe.
     pub(super) fn enter(&mut self, fd: OwnedFd, service: ServiceId, id: ConnectionId) -> u32 {
         self.next = self.next.wrapping_add(1);

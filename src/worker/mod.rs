@@ -240,9 +240,12 @@ impl<'a> Worker<'a> {
             .oldest()
             .map(|(_, touched)| touched + self.settings.idle_timeout);
         let leaving = self.leaving.next_due();
+        let reports = self.reports.due(self.now);
         [
             idle,
             leaving,
+            // When the control socket has room the poller says so.
+            reports.filter(|_| !self.control_is_full),
             self.relays.next_due(),
             self.listeners.next_awake(),
             self.tallies.due(),
@@ -271,9 +274,13 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Sends what the control socket takes. False when the supervisor has gone.
+    /// Sends what is due, as far as the control socket takes it. False when the supervisor has gone.
     fn send_reports(&mut self) -> Result<bool, Failure> {
-        let full = match self.reports.send(self.control) {
+        let due = self.reports.due(self.now);
+        if !self.control_is_full && due.is_none_or(|due| due > self.now) {
+            return Ok(true);
+        }
+        let full = match self.reports.send(self.control, self.now) {
             Sent::Gone => return Ok(false),
             Sent::Some => true,
             Sent::All => false,

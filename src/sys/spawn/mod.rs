@@ -31,6 +31,9 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// Descriptors that are copied in no more time than it takes to wake us: measured, benches/README.md.
+const SMALL_TABLE: usize = 50;
+
 /// A way to make a child, fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rung {
@@ -136,6 +139,10 @@ pub struct Spawned {
 #[derive(Debug)]
 pub struct Spawner {
     rung: Rung,
+    /// Whether the rung was not asked for: then a small descriptor table may be copied.
+    is_free: bool,
+    /// Whether copying our descriptor table costs less than to be told when a child has its own.
+    table_is_small: bool,
     #[expect(clippy::vec_box, reason = "a child reads its slot: it must never move")]
     slots: Vec<Box<Slot>>,
     free: Vec<u32>,
@@ -149,6 +156,8 @@ impl Spawner {
     pub fn new(wanted: Option<Rung>) -> Result<Spawner, Errno> {
         let mut spawner = Spawner {
             rung: Rung::Fork,
+            is_free: wanted.is_none(),
+            table_is_small: false,
             slots: Vec::new(),
             free: Vec::new(),
             groups: None,
@@ -170,6 +179,19 @@ impl Spawner {
     /// The rung in use.
     pub fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Tells how many descriptors we have open, about. A child that shares the table has to wake us
+    /// when it has its own; to copy a small one takes less than that.
+    pub fn expect_descriptors(&mut self, open: usize) {
+        self.table_is_small = open <= SMALL_TABLE;
+    }
+
+    fn rung_of_next(&self) -> Rung {
+        match self.rung {
+            Rung::Share if self.is_free && self.table_is_small => Rung::Memory,
+            rung => rung,
+        }
     }
 
     /// Gives children whose tree is kept (`PlanSpec::keeps_tree`) a control group each from now on.
@@ -217,7 +239,7 @@ impl Spawner {
         plan: &Rc<Plan>,
         descriptors: Descriptors,
     ) -> Result<Spawned, (Errno, Descriptors)> {
-        let rung = self.rung;
+        let rung = self.rung_of_next();
         let groups = self.groups.as_mut().filter(|_| plan.keeps_tree());
         let group = groups.and_then(|groups| groups.make().ok());
         let this = self.slot(slot);
