@@ -7,7 +7,7 @@ mod histogram;
 mod tally;
 
 pub use histogram::{Histogram, LAUNCH_BOUNDS, SESSION_BOUNDS};
-pub use tally::Tally;
+pub use tally::{LazyTally, Tally};
 
 use crate::sys::Errno;
 use crate::sys::socket::Peer;

@@ -17,6 +17,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 const LONG: &str = "\
 Run the program of a service on this terminal, to see what it does and why it fails.
@@ -79,7 +80,7 @@ impl Run {
         let (mut service, mut program) = find(table, &self.service)?;
         program.argv.extend(self.arguments.iter().cloned());
         // Ours, like the other two.
-        service.stderr = Stderr::Client;
+        Rc::make_mut(&mut service.kind).stderr = Stderr::Client;
         let inherited = Inherited {
             nofile: limits::nofile().map_err(refused)?,
             privileged: user::may_change_identity(),

@@ -10,9 +10,10 @@ use super::identity::Identities;
 use super::keys::KEYS;
 use super::mistake::{Located, Mistake, Mistakes, Place};
 use super::rule_book::{Intake, RuleBook};
-use crate::table::{Action, Endpoint, Pass, Service, Stderr, Stdio, Transport};
+use crate::table::{Action, Endpoint, Kind, Pass, Service, Stderr, Stdio, Transport};
 use std::collections::HashSet;
 use std::path::Path;
+use std::rc::Rc;
 
 const DEFAULT_MAX_CONNECTIONS: u32 = 128;
 
@@ -26,6 +27,7 @@ pub(super) struct Resolver<'h> {
     /// Programs, each with its root, that were looked at and are as they should be: thousands of services may
     /// have the same.
     pub(super) present: HashSet<(Option<String>, String)>,
+    kinds: HashSet<Rc<Kind>>,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
 }
@@ -50,6 +52,7 @@ impl<'h> Resolver<'h> {
             access: Access::new(host, base),
             book: RuleBook::new(),
             present: HashSet::new(),
+            kinds: HashSet::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }
@@ -112,12 +115,9 @@ impl<'h> Resolver<'h> {
         if enabled && unavailable.is_none() {
             self.warn_of_sockets(entry, &endpoints);
         }
-        Some(Service {
-            name: written.name.clone(),
-            description: entry.description.clone(),
+        let kind = self.shared(Kind {
             enabled,
             unavailable,
-            endpoints,
             socket,
             action,
             wait: transfer.wait,
@@ -129,7 +129,23 @@ impl<'h> Resolver<'h> {
             rules,
             account,
             life,
+        });
+        Some(Service {
+            name: written.name.clone(),
+            description: entry.description.as_deref().map(Box::from),
+            endpoints: endpoints.into(),
+            kind,
         })
+    }
+
+    /// The same for all that are of the same kind.
+    fn shared(&mut self, kind: Kind) -> Rc<Kind> {
+        if let Some(known) = self.kinds.get(&kind) {
+            return Rc::clone(known);
+        }
+        let kind = Rc::new(kind);
+        self.kinds.insert(Rc::clone(&kind));
+        kind
     }
 
     /// Whether bytes are counted: where we have a TCP connection to give away.

@@ -4,6 +4,8 @@ use super::{Event, Value};
 use crate::sys::spawn::Stage;
 use crate::table::Refusal;
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::LazyLock;
 
 /// What one service has done: counters of connections, which at any moment satisfy
 /// `accepted = launched + answered + refused + failed + aborted + pending`; and, apart, starts of
@@ -34,6 +36,27 @@ pub struct Tally {
     pub datagrams: u64,
     /// Those of them that were not answered by decision, and why.
     pub left_out: BTreeMap<&'static str, u64>,
+}
+
+/// The tally of a service, which takes no memory before something is counted: of thousands of
+/// services most are never asked.
+#[derive(Debug, Default)]
+pub struct LazyTally(Option<Box<Tally>>);
+
+impl LazyTally {
+    /// Counts an event of this service.
+    pub fn observe(&mut self, event: &Event) {
+        self.0.get_or_insert_default().observe(event);
+    }
+}
+
+impl Deref for LazyTally {
+    type Target = Tally;
+
+    fn deref(&self) -> &Tally {
+        static NOTHING: LazyLock<Tally> = LazyLock::new(Tally::default);
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
 }
 
 impl Tally {

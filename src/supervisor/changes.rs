@@ -6,8 +6,7 @@
 use super::Supervisor;
 use super::services::Entry;
 use crate::admission::Policy;
-use crate::table::{Action, Rules, Service, Table};
-use std::borrow::Cow;
+use crate::table::{Action, Kind, Rules, Service, Table};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -25,13 +24,13 @@ impl Supervisor {
     pub(super) fn changes(&self, table: &Table) -> Changes {
         let mut known = self.services.by_name();
         let mut changes = Changes::default();
-        let mut policies = Policies::default();
+        let mut alike = Alike::default();
         for new in &table.services {
             let id = known.remove(&new.name);
             let entry = id.and_then(|id| self.services.get(id));
             match entry.filter(|entry| !entry.retired) {
                 None => changes.added.push(new.name.clone()),
-                Some(entry) if self.is_kept(entry, new, table, &mut policies) => changes.kept += 1,
+                Some(entry) if self.is_kept(entry, new, table, &mut alike) => changes.kept += 1,
                 Some(_) => changes.changed.push(new.name.clone()),
             }
         }
@@ -42,27 +41,46 @@ impl Supervisor {
         changes
     }
 
-    fn is_kept(
-        &self,
-        entry: &Entry,
-        new: &Service,
-        table: &Table,
-        policies: &mut Policies,
-    ) -> bool {
-        let identity = |index| table.identities.get(index as usize);
-        let is_same_user = match (&entry.facts.action, &new.action) {
-            (Action::Exec(old), Action::Exec(new)) => {
-                self.services.identity(old.identity) == identity(new.identity)
-            }
-            _ => true,
+    fn is_kept(&self, entry: &Entry, new: &Service, table: &Table, alike: &mut Alike) -> bool {
+        let old = &entry.facts;
+        let is_same_kind = || {
+            let identity = |index| table.identities.get(index as usize);
+            let is_same_user = match (&old.action, &new.action) {
+                (Action::Exec(old), Action::Exec(new)) => {
+                    self.services.identity(old.identity) == identity(new.identity)
+                }
+                _ => true,
+            };
+            is_same_user && *old.kind == renumbered(&new.kind, &old.kind)
         };
-        is_same_user
-            && policies.is_same(&entry.policy, new.rules, table)
-            && *entry.facts == *renumbered(new, entry)
+        old.description == new.description
+            && old.endpoints == new.endpoints
+            && alike.policies.is_same(&entry.policy, new.rules, table)
+            && alike.kinds.is_same(&old.kind, &new.kind, is_same_kind)
     }
 }
 
-/// Comparisons of admission keys: thousands of services share a few, which may have long lists.
+/// What was compared: thousands of services share a few.
+#[derive(Debug, Default)]
+struct Alike {
+    kinds: Kinds,
+    policies: Policies,
+}
+
+/// Comparisons of kinds, the one in force first.
+#[derive(Debug, Default)]
+struct Kinds {
+    known: HashMap<(*const Kind, *const Kind), bool>,
+}
+
+impl Kinds {
+    fn is_same(&mut self, old: &Rc<Kind>, new: &Rc<Kind>, compare: impl FnOnce() -> bool) -> bool {
+        let key = (Rc::as_ptr(old), Rc::as_ptr(new));
+        *self.known.entry(key).or_insert_with(compare)
+    }
+}
+
+/// Comparisons of admission keys, which may have long lists.
 #[derive(Debug, Default)]
 struct Policies {
     known: HashMap<(*const Policy, u32), bool>,
@@ -85,19 +103,12 @@ impl Policies {
     }
 }
 
-/// The service with the indices that it has in the table in force.
-fn renumbered<'a>(new: &'a Service, entry: &Entry) -> Cow<'a, Service> {
-    let mut new = Cow::Borrowed(new);
-    if new.rules != entry.facts.rules {
-        new.to_mut().rules = entry.facts.rules;
+/// A kind with the indices that another has, which are of another table.
+fn renumbered(kind: &Kind, other: &Kind) -> Kind {
+    let mut kind = kind.clone();
+    kind.rules = other.rules;
+    if let (Action::Exec(program), Action::Exec(other)) = (&mut kind.action, &other.action) {
+        program.identity = other.identity;
     }
-    if let (Action::Exec(old), Action::Exec(program)) = (&entry.facts.action, &new.action) {
-        let index = old.identity;
-        if program.identity != index {
-            if let Action::Exec(program) = &mut new.to_mut().action {
-                program.identity = index;
-            }
-        }
-    }
-    new
+    kind
 }

@@ -500,7 +500,7 @@ impl Supervisor {
             .filter(|(_, listener)| {
                 listener.socket().is_some() && listener.endpoint.transport == Transport::Udp
             })
-            .filter_map(|(_, listener)| match listener.bound {
+            .filter_map(|(_, listener)| match *listener.bound() {
                 Address::Inet(address) => Some(address),
                 _ => None,
             })

@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
-/// First and longest pause between attempts to bind.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// First and longest pause between attempts to bind, in seconds.
+const RETRY: (u8, u8) = (1, 30);
 
 /// Who takes from a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +46,10 @@ pub(super) struct Listener {
     pub(super) state: State,
     /// When it was bound, or could not be for the first time.
     pub(super) since: Since,
-    /// What it is really bound to: the endpoint's address with the port that the kernel chose.
-    pub(super) bound: Address,
-    /// What it was bound with.
-    pub(super) options: SocketOptions,
+    /// What it is really bound to, where the kernel chose the port.
+    chosen: Option<Box<Address>>,
+    /// What it was bound with, where that is not what is usual.
+    options: Option<Box<SocketOptions>>,
     socket: Option<OwnedFd>,
     /// Whether its flags are those that a `wait` program is given.
     pub(super) blocks: bool,
@@ -61,26 +61,26 @@ pub(super) struct Listener {
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,
     /// The name under which a unit of systemd has handed it over.
-    pub(super) unit: Option<String>,
+    pub(super) unit: Option<Box<str>>,
     /// Somebody else has it, and clients may wait in its queue when we have closed it.
     pub(super) goes_on: bool,
     /// Device and inode of a Unix socket in the file system, to remove only our own.
-    file: Option<(u64, u64)>,
-    retry: Duration,
+    file: Option<Box<(u64, u64)>>,
+    /// The next pause between attempts to bind, in seconds.
+    retry: u8,
     /// The last failure that was told, to tell each once.
     told: Option<Errno>,
 }
 
 impl Listener {
     fn new(service: ServiceId, endpoint: Endpoint) -> Listener {
-        let bound = endpoint.address.clone();
         Listener {
             service,
             endpoint,
             state: State::NotBound,
             since: Since::now(),
-            bound,
-            options: SocketOptions::default(),
+            chosen: None,
+            options: None,
             socket: None,
             blocks: false,
             served_for: None,
@@ -99,10 +99,28 @@ impl Listener {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
+    /// What it is really bound to, or will be.
+    pub(super) fn bound(&self) -> &Address {
+        self.chosen.as_deref().unwrap_or(&self.endpoint.address)
+    }
+
+    /// What it was bound with.
+    pub(super) fn options(&self) -> SocketOptions {
+        self.options.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Notes what it is bound with. Returns what was noted before.
+    fn note_options(&mut self, options: SocketOptions) -> SocketOptions {
+        let before = self.options();
+        let is_usual = options == SocketOptions::default();
+        self.options = (!is_usual).then(|| Box::new(options));
+        before
+    }
+
     /// The address as the table would write it, with the real port.
     pub(super) fn shown(&self) -> String {
         Endpoint {
-            address: self.bound.clone(),
+            address: self.bound().clone(),
             ..self.endpoint.clone()
         }
         .to_string()
@@ -111,12 +129,12 @@ impl Listener {
     /// Whether nobody can connect to it any more: it only waits until the worker lets go of it.
     fn is_out_of_use(&self) -> bool {
         let is_shut = self.endpoint.transport == Transport::Tcp;
-        self.unwanted && (is_shut || matches!(self.bound, Address::Path(_)))
+        self.unwanted && (is_shut || matches!(self.bound(), Address::Path(_)))
     }
 
     /// The port that the kernel has chosen for it, if it has.
     pub(super) fn chosen_port(&self) -> Option<u16> {
-        match (&self.endpoint.address, &self.bound) {
+        match (&self.endpoint.address, self.bound()) {
             (Address::Inet(asked), Address::Inet(bound)) if asked.port() == 0 => {
                 Some(bound.port()).filter(|port| *port != 0)
             }
@@ -126,7 +144,7 @@ impl Listener {
 
     /// Whether it is bound to every address of its family.
     pub(super) fn is_wildcard(&self) -> bool {
-        matches!(&self.bound, Address::Inet(address) if address.ip().is_unspecified())
+        matches!(self.bound(), Address::Inet(address) if address.ip().is_unspecified())
     }
 
     /// Binds it. `port` replaces port 0 where another socket of the same entry has one already.
@@ -150,35 +168,36 @@ impl Listener {
             result => result?,
         };
         let is_chosen = matches!(&address, Address::Inet(asked) if asked.port() == 0);
-        self.bound = match is_chosen.then(|| local_address(socket.as_fd())) {
+        let bound = match is_chosen.then(|| local_address(socket.as_fd())) {
             Some(Ok(Some(real))) => Address::Inet(with_scope(real, &address)),
             _ => address,
         };
-        self.options = options;
+        self.chosen = (bound != self.endpoint.address).then(|| Box::new(bound));
+        self.note_options(options);
         self.begin(socket);
         Ok(())
     }
 
     /// Takes a socket that is bound to the endpoint's address already.
     pub(super) fn adopt(&mut self, handed: Handed, options: SocketOptions) {
-        self.unit = handed.unit().map(str::to_owned);
+        self.unit = handed.unit().map(Box::from);
         self.goes_on = self.unit.is_some();
         self.begin(handed.into_socket());
-        self.options = options;
+        self.note_options(options);
         let Some(socket) = self.socket() else { return };
         options.renew(socket, self.endpoint.transport);
         // A unit says itself whose its socket is. Ours were as the table said then; what can no more be
         // changed holds when they are bound again.
-        let _ = match &self.bound {
+        let _ = match self.bound() {
             _ if self.unit.is_some() => Ok(()),
-            Address::Path(path) => options.file.give(path, self.file),
+            Address::Path(path) => options.file.give(path, self.file.as_deref().copied()),
             Address::Inet(_) => options.set_device(socket),
             Address::Abstract(_) => Ok(()),
         };
     }
 
     fn begin(&mut self, socket: OwnedFd) {
-        self.file = file_of(&self.bound);
+        self.file = file_of(self.bound()).map(Box::new);
         self.socket = Some(socket);
         self.state = State::Resting;
         self.since = Since::now();
@@ -187,7 +206,7 @@ impl Listener {
     }
 
     /// The socket of a unit, when it is not needed here any more, with its name.
-    pub(super) fn give_back(&mut self) -> Option<(OwnedFd, String)> {
+    pub(super) fn give_back(&mut self) -> Option<(OwnedFd, Box<str>)> {
         let name = self.unit.take()?;
         Some((self.socket.take()?, name))
     }
@@ -206,8 +225,8 @@ impl Listener {
             return;
         }
         let Some(file) = self.file.take() else { return };
-        if let Address::Path(path) = &self.bound {
-            if file_of(&self.bound) == Some(file) {
+        if let Address::Path(path) = self.bound() {
+            if file_of(self.bound()) == Some(*file) {
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -223,15 +242,15 @@ impl Listener {
 
     /// Gives it the options of a new table. The error is of what can be changed only at the next start.
     pub(super) fn set_options(&mut self, options: SocketOptions) -> Result<(), BindError> {
-        let before = std::mem::replace(&mut self.options, options);
+        let before = self.note_options(options);
         let (Some(socket), true) = (self.socket(), before != options) else {
             return Ok(());
         };
         let transport = self.endpoint.transport;
         options.renew(socket, transport);
-        let changed = match &self.bound {
+        let changed = match self.bound() {
             Address::Path(path) if before.file != options.file => {
-                options.file.give(path, self.file)
+                options.file.give(path, self.file.as_deref().copied())
             }
             Address::Inet(_) if before.device != options.device => options.set_device(socket),
             _ => Ok(()),
@@ -243,7 +262,7 @@ impl Listener {
     pub(super) fn next_retry(&mut self) -> Duration {
         let pause = self.retry;
         self.retry = (pause * 2).min(RETRY.1);
-        pause
+        Duration::from_secs(pause.into())
     }
 
     /// Why it could not be bound, as far as that was told.
@@ -414,7 +433,7 @@ impl Listeners {
             .find_map(|sibling| {
                 let same =
                     sibling.endpoint.entry == this.endpoint.entry && sibling.socket.is_some();
-                match &sibling.bound {
+                match sibling.bound() {
                     Address::Inet(bound) if same => Some(bound.port()),
                     _ => None,
                 }

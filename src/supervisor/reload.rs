@@ -52,8 +52,7 @@ impl Supervisor {
         self.order(Order::Ceiling { max_connections }, Attachment::Nothing);
         self.services.set_identities(identities);
 
-        let services = services.into_iter().map(Service::shrunk).map(Rc::new);
-        let services: Vec<Rc<Service>> = services.collect();
+        let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
         self.configure_lives(services.iter().map(|service| service.life));
         let passes_on = |service: &Rc<Service>| service.enabled && service.stdio.is_relayed();
@@ -363,7 +362,7 @@ impl Supervisor {
         let (service, address) = (listener.service, listener.shown());
         match result {
             Ok(()) => {
-                let (transport, bound) = (listener.endpoint.transport, listener.bound.clone());
+                let (transport, bound) = (listener.endpoint.transport, listener.bound().clone());
                 self.observe(&Event::Listening {
                     service: &facts.name,
                     address: &address,
@@ -438,14 +437,14 @@ impl Supervisor {
                 let _ = self.poller.remove(socket);
             }
             if let (Transport::Udp, Address::Inet(address)) =
-                (listener.endpoint.transport, &listener.bound)
+                (listener.endpoint.transport, listener.bound())
             {
                 let address = *address;
                 self.order(Order::ForgetUdp { address }, Attachment::Nothing);
             }
         }
         if let Some((socket, name)) = listener.give_back() {
-            self.handovers.give_back(socket, name);
+            self.handovers.give_back(socket, name.into());
         }
         listener.close();
     }

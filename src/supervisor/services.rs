@@ -6,7 +6,7 @@
 use super::background::Background;
 use super::condition::Condition;
 use crate::admission::Policy;
-use crate::event::{Event, Tally};
+use crate::event::{Event, LazyTally};
 use crate::launch::{self, Inherited};
 use crate::sys::spawn::Plan;
 use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) policy: Rc<Policy>,
     /// Made at the first launch: of thousands of services most are never asked.
     plan: Option<Rc<Plan>>,
-    pub(super) tally: Tally,
+    pub(super) tally: LazyTally,
     pub(super) listeners: Vec<ListenerId>,
     /// How long its `wait` program rests next.
     backoff: Duration,
@@ -45,7 +45,7 @@ impl Entry {
             facts,
             policy,
             plan: None,
-            tally: Tally::default(),
+            tally: LazyTally::default(),
             listeners: Vec::new(),
             backoff: BACKOFF.0,
             doubts: 0,

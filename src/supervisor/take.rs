@@ -123,7 +123,7 @@ impl Supervisor {
             Ok(permit) => permit,
             Err(reason) => return self.refuse_client(service, socket, peer, reason),
         };
-        let local = match (Local::of(&listener.bound), listener.is_wildcard()) {
+        let local = match (Local::of(listener.bound()), listener.is_wildcard()) {
             (Local::Inet(_), true) => match socket::local_address(socket.as_fd()) {
                 Ok(Some(address)) => Local::Inet(address),
                 _ => {

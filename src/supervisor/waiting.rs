@@ -124,7 +124,7 @@ impl Supervisor {
                 Some(Lent {
                     socket: listener.socket()?,
                     endpoint: &listener.endpoint,
-                    bound: &listener.bound,
+                    bound: listener.bound(),
                 })
             })
             .collect();
@@ -335,7 +335,7 @@ impl Supervisor {
             }
             return;
         }
-        listener.options.restore_backlog(socket, transport);
+        listener.options().restore_backlog(socket, transport);
         if let Some(reason) = clear_flags(socket) {
             self.tell_damage(id, reason, false);
         }

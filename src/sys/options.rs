@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 
 /// What a listener is to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct SocketOptions {
     /// Whether silent TCP clients are asked if they are still there.
     pub keepalive: Keepalive,
@@ -31,7 +31,7 @@ pub struct SocketOptions {
 }
 
 /// The name of a network interface: 1 to 15 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device([u8; libc::IFNAMSIZ]);
 
 impl Device {
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Device {
 }
 
 /// `keepalive`: SO_KEEPALIVE and its times. `None` is the system's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Keepalive {
     /// They are not asked.
     Off,

@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const MODE: u16 = 0o666;
 
 /// What a socket's file is to have. `None` is our own user and group, and mode 0666.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct FileRights {
     /// Its owner.
     pub user: Option<u32>,

@@ -14,6 +14,7 @@ mod rate;
 mod rules;
 mod service;
 mod stdio;
+mod wire;
 
 pub use acl::{Acl, Client, Entry as AclEntry, Judgement, List, Who};
 pub use endpoint::{Address, Endpoint, Transport};
@@ -23,7 +24,7 @@ pub use prefixes::network;
 pub use rate::Rate;
 pub use rules::{Refusal, RefusalTexts, Rules, SourcePrefix, WhenFull};
 pub use service::{
-    Action, Builtin, Device, FileRights, Identity, Keepalive, Limit, Pass, Program, Resource,
+    Action, Builtin, Device, FileRights, Identity, Keepalive, Kind, Limit, Pass, Program, Resource,
     Service, SocketOptions, Stderr,
 };
 pub use stdio::{Stdio, Terminal};
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 /// A whole `services.toml` with its includes, resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "wire::Table", try_from = "wire::Table")]
 pub struct Table {
     /// The `[server]` section.
     pub server: Server,

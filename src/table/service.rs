@@ -5,21 +5,38 @@ pub use crate::sys::limits::Resource;
 pub use crate::sys::options::{Device, Keepalive, SocketOptions};
 pub use crate::sys::socket_file::FileRights;
 use serde::{Deserialize, Serialize};
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// A service. `config` makes only ones that make sense, so nobody downstream asks again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// Its name in the table, unique, never empty.
     pub name: String,
     /// The administrator's words about it.
-    pub description: Option<String>,
+    pub description: Option<Box<str>>,
+    /// Where it listens.
+    pub endpoints: Box<[Endpoint]>,
+    /// All else.
+    pub kind: Rc<Kind>,
+}
+
+impl Deref for Service {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        &self.kind
+    }
+}
+
+/// What a service is, but for its names and addresses: thousands share a few.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kind {
     /// Whether it listens at all.
     pub enabled: bool,
     /// Why it cannot be offered although its entry is right (another user is needed and we may not
     /// change users): said once at start, in words for the administrator.
     pub unavailable: Option<String>,
-    /// Where it listens.
-    pub endpoints: Vec<Endpoint>,
     /// What its sockets have, and connections inherit.
     pub socket: SocketOptions,
     /// What answers.
@@ -44,27 +61,15 @@ pub struct Service {
     pub life: Life,
 }
 
-impl Service {
+impl Kind {
     /// Whether its clients come to the worker, or what they say passes through it.
     pub fn needs_worker(&self) -> bool {
         !matches!(self.action, Action::Exec(_)) || self.stdio.is_relayed()
     }
-
-    /// Without the room in its lists that reading left for more: of ten thousand services it adds up.
-    #[must_use]
-    pub fn shrunk(mut self) -> Service {
-        self.endpoints.shrink_to_fit();
-        if let Action::Exec(program) = &mut self.action {
-            program.argv.shrink_to_fit();
-            program.env.shrink_to_fit();
-            program.limits.shrink_to_fit();
-        }
-        self
-    }
 }
 
 /// What answers a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// A program.
     Exec(Program),
@@ -100,7 +105,7 @@ pub enum Pass {
 }
 
 /// `stderr`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stderr {
     /// The client's socket.
     Client,
@@ -113,7 +118,7 @@ pub enum Stderr {
 }
 
 /// A program and the world it is to find.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Program {
     /// Absolute path, inside `chroot` where there is one.
     pub path: String,
@@ -157,7 +162,7 @@ pub struct Identity {
 }
 
 /// One of setrlimit(2)'s limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Limit {
     /// Which.
     pub resource: Resource,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `stdio`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stdio {
     /// The client's socket itself.
     #[default]
@@ -23,7 +23,7 @@ pub enum Stdio {
 }
 
 /// `pty`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Terminal {
     /// What the program finds in TERM.
     pub term: String,

@@ -1,0 +1,72 @@
+//! The form in which a table travels: what services share is written once, and named by index.
+//!
+//! An index that names nothing makes the whole table unreadable.
+
+use super::{Acl, Endpoint, Identity, Kind, Rules, Server, Service};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// See [`super::Table`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct Table {
+    server: Server,
+    identities: Vec<Identity>,
+    acls: Vec<Acl>,
+    rules: Vec<Rules>,
+    kinds: Vec<Kind>,
+    services: Vec<Written>,
+}
+
+/// See [`super::Service`]; the last is the index of its kind.
+#[derive(Serialize, Deserialize)]
+struct Written(String, Option<Box<str>>, Box<[Endpoint]>, usize);
+
+impl From<super::Table> for Table {
+    fn from(table: super::Table) -> Table {
+        let mut kinds = Vec::new();
+        let mut places = HashMap::new();
+        let services = table.services.into_iter().map(|service| {
+            let place = *places.entry(Rc::as_ptr(&service.kind)).or_insert_with(|| {
+                kinds.push(Rc::clone(&service.kind));
+                kinds.len() - 1
+            });
+            Written(service.name, service.description, service.endpoints, place)
+        });
+        let services = services.collect();
+        Table {
+            server: table.server,
+            identities: table.identities,
+            acls: table.acls,
+            rules: table.rules,
+            kinds: kinds.into_iter().map(Rc::unwrap_or_clone).collect(),
+            services,
+        }
+    }
+}
+
+impl TryFrom<Table> for super::Table {
+    type Error = String;
+
+    fn try_from(table: Table) -> Result<super::Table, String> {
+        let kinds: Vec<Rc<Kind>> = table.kinds.into_iter().map(Rc::new).collect();
+        let service = |Written(name, description, endpoints, place): Written| {
+            let kind = kinds.get(place).map(Rc::clone);
+            let kind = kind.ok_or_else(|| format!("service {name} is of no kind"))?;
+            Ok(Service {
+                name,
+                description,
+                endpoints,
+                kind,
+            })
+        };
+        let services = table.services.into_iter().map(service);
+        Ok(super::Table {
+            server: table.server,
+            identities: table.identities,
+            acls: table.acls,
+            rules: table.rules,
+            services: services.collect::<Result<_, String>>()?,
+        })
+    }
+}
