@@ -281,3 +281,38 @@ fn an_error_of_accept_that_stays_makes_no_haste() {
         server.wait_end("cat");
     }
 }
+
+#[test]
+fn without_terminals_only_those_wait_who_need_one() {
+    if without_root("a mount namespace") {
+        return;
+    }
+    let few = "mount --make-rprivate / && mount -t devpts -o newinstance,max=2,ptmxmode=0666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx && exec \"$@\"";
+    let server = server()
+        .wrapped_in(&["unshare", "--mount", "/bin/sh", "-c", few, "sh"])
+        .service("terminal", &format!("stdio = \"pty\"\n{CAT}"))
+        .service("cat", CAT)
+        .start();
+    let greet = |client: &Client| {
+        client.send("hi\n").expect("hi\r\nhi\r\n");
+    };
+    let [one, two] = [(), ()].map(|()| server.connect("terminal"));
+    [&one, &two].into_iter().for_each(greet);
+    let third = server.connect("terminal");
+    let says = "cannot open a terminal (all that kernel.pty.max allows are in use): \
+                no space left on device (ENOSPC); accepting rests until it gets better, clients wait in the queue";
+    server.log().wait_for(|line| line.0 == says);
+    let fourth = server.connect("terminal");
+    for _ in 0..10 {
+        server.connect("cat").send("hi").half_close().expect("hi");
+    }
+    drop(one);
+    greet(&third);
+    drop(two);
+    greet(&fourth);
+    server
+        .log()
+        .wait_for(|line| line.0.starts_with("accepting again after "));
+    drop((third, fourth));
+    server.stop();
+}

@@ -90,7 +90,10 @@ fn judge(services: &[ServiceStatus], server: Option<&ServerStatus>, now: u64) ->
         problems.insert(0, full);
     }
     if server.is_some_and(|server| server.short_since.is_some()) {
-        problems.insert(0, "short of descriptors, processes or memory".into());
+        problems.insert(
+            0,
+            "short of descriptors, processes, memory or terminals".into(),
+        );
     }
     let (health, exit) = match problems.is_empty() {
         true => ("ok", 0),

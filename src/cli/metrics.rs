@@ -321,7 +321,7 @@ fn of_server(page: &mut Page, server: &ServerStatus) {
         ),
         (
             "oxinetd_short_of_resources",
-            "Whether descriptors, processes or memory are short.",
+            "Whether descriptors, processes, memory or terminals are short.",
             server.short_since.is_some().into(),
         ),
         (

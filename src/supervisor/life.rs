@@ -28,6 +28,8 @@ use watched::{LOOK, Step, Watched};
 const BATCH: usize = 64;
 /// How often to kill at once what starts more while it is being killed; then once a second.
 const ROUNDS: usize = 8;
+/// Until a session that seems to be over is looked at again.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Sessions with limits, by the number of their program and process group; negative numbers are of
 /// what is left of one whose number another has now.
@@ -194,20 +196,19 @@ impl Supervisor {
         let watched = self.lives.sessions.get_mut(&pid)?;
         watched.has_ended = true;
         let (limit, next) = (watched.step.limit(), watched.next);
-        if !self.leave_if_over(pid) {
-            self.lives.look_at(pid, next.min(Instant::now() + LOOK));
+        let now = Instant::now();
+        if self.lives.adopts() {
+            // Not before its orphans were looked for, which is done for many at once.
+            self.lives.look_at(pid, now);
+        } else if !self.leave_if_over(pid) {
+            self.lives.look_at(pid, next.min(now + LOOK));
         }
         self.time_lives();
         limit
     }
 
-    /// Forgets a session whose program has ended, if nothing is left of it. Children of the last that
-    /// was known are ours when that one has ended, so they are looked for only then.
+    /// Forgets a session whose program has ended, if nothing is left of it.
     fn leave_if_over(&mut self, pid: i32) -> bool {
-        if !self.lives.is_over(pid) {
-            return false;
-        }
-        self.sort_orphans();
         let is_over = self.lives.is_over(pid);
         if is_over {
             self.lives.leave(pid);
@@ -215,8 +216,28 @@ impl Supervisor {
         is_over
     }
 
+    /// The same where orphans are adopted. Children of the last that was known are ours when that one
+    /// has ended, so it is over when nothing is left after one more search. Whether it was looked after.
+    fn leave_if_over_twice(&mut self, pid: i32, now: Instant) -> bool {
+        if !self.lives.is_over(pid) {
+            return false;
+        }
+        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
+            return true;
+        };
+        match watched.over.replace(now) {
+            Some(before) if before < now => drop(self.lives.leave(pid)),
+            _ => self.lives.look_at(pid, now + MOMENT),
+        }
+        true
+    }
+
     /// The time has come to look at some.
     pub(super) fn look_after_lives(&mut self, now: Instant) {
+        // Of thousands of sessions many are due at once, and one search takes as long as there are
+        // children.
+        self.lives.allow_searches(ROUNDS);
+        self.sort_orphans();
         for _ in 0..BATCH {
             match self.lives.due(now) {
                 Some(pid) => self.look_after_life(pid, now),
@@ -235,14 +256,20 @@ impl Supervisor {
     }
 
     fn look_after_life(&mut self, pid: i32, now: Instant) {
-        if self.leave_if_over(pid) {
+        let is_done = match self.lives.adopts() {
+            true => self.leave_if_over_twice(pid, now),
+            false => self.leave_if_over(pid),
+        };
+        if is_done {
             return;
         }
         let step = match self.lives.sessions.get_mut(&pid) {
             Some(watched) => watched.step,
             None => return,
         };
-        self.look_for_descendants(pid);
+        if let Some(watched) = self.lives.sessions.get_mut(&pid) {
+            watched.look_for_descendants(pid);
+        }
         match step {
             Step::Lives => self.judge(pid, now),
             Step::Asked(limit) | Step::Killed(limit) => self.end_forcibly(pid, limit, now),

@@ -2,6 +2,9 @@
 //!
 //! Accepting stops for 10 ms, doubling to 500 ms, ended early by a child's exit. Connections that
 //! were accepted already are kept and launched first.
+//!
+//! A system has so many terminals, and any user can take them: when there are none, only services on
+//! terminals rest.
 
 use super::Supervisor;
 use super::take::Waiting;
@@ -29,6 +32,10 @@ pub(super) struct Shortage {
     waiting: VecDeque<Waiting>,
     /// Listeners that something stopped which concerns all services.
     listeners: Vec<ListenerId>,
+    /// Connections that wait for a terminal each.
+    for_terminals: VecDeque<Waiting>,
+    /// Since when there is none; `None` when there are.
+    without_terminals: Option<Instant>,
 }
 
 impl Shortage {
@@ -38,7 +45,15 @@ impl Shortage {
 
     /// When the present trouble began; `None` when there is none.
     pub(super) fn since(&self) -> Option<Instant> {
-        self.since
+        [self.since, self.without_terminals]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether services on terminals have to rest.
+    pub(super) fn lacks_terminals(&self) -> bool {
+        self.without_terminals.is_some()
     }
 
     /// Keeps a connection until it can be launched.
@@ -83,8 +98,38 @@ impl Supervisor {
         }
     }
 
+    /// There is no terminal for a connection: it waits until there is one.
+    pub(super) fn run_short_of_terminals(&mut self, waiting: Waiting, errno: Errno) {
+        self.shortage.for_terminals.push_back(waiting);
+        let now = Instant::now();
+        self.timers.set_earlier(now + PAUSE.1, Timer::Retry);
+        if self.shortage.without_terminals.is_none() {
+            self.shortage.without_terminals = Some(now);
+            let what = "open a terminal (all that kernel.pty.max allows are in use)";
+            self.observe(&Event::Exhausted { what, errno });
+        }
+    }
+
+    fn retry_with_terminals(&mut self) {
+        let Some(since) = self.shortage.without_terminals else {
+            return;
+        };
+        while let Some(waiting) = self.shortage.for_terminals.pop_front() {
+            let before = self.shortage.for_terminals.len();
+            self.launch(waiting);
+            if self.shortage.for_terminals.len() > before {
+                self.shortage.for_terminals.rotate_right(1);
+                return;
+            }
+        }
+        self.shortage.without_terminals = None;
+        let after = since.elapsed();
+        self.observe(&Event::Recovered { after });
+    }
+
     /// A child has ended or the pause is over: tries again, first what was accepted already.
     pub(super) fn retry(&mut self) {
+        self.retry_with_terminals();
         if !self.shortage.resting {
             return;
         }
@@ -124,7 +169,12 @@ impl Supervisor {
 
     /// Connections that could not be launched until we stopped.
     pub(super) fn give_up_waiting(&mut self) {
-        while let Some(waiting) = self.shortage.waiting.pop_front() {
+        let shortage = &mut self.shortage;
+        let all = shortage.waiting.drain(..);
+        for waiting in all
+            .chain(shortage.for_terminals.drain(..))
+            .collect::<Vec<_>>()
+        {
             self.admission.release(waiting.permit);
             let session = super::SessionFacts {
                 service: waiting.service,

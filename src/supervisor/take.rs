@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Connections taken from one listener in one turn, so that a busy service cannot starve a quiet one.
 const BATCH: usize = 32;
+/// What opening a terminal says when there is none left (pty(7)).
+const NO_TERMINAL: Errno = Errno::ENOSPC;
 /// How long a listener rests whose accept fails for a reason of its own.
 const ODD_ERROR_REST: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,8 @@ impl Supervisor {
             self.start_waiter(id, service)
         } else if entry.facts.stdio.is_relayed() && self.relays.are_many() {
             self.rest_for(id, REST)
+        } else if entry.facts.stdio.terminal().is_some() && self.shortage.lacks_terminals() {
+            self.rest_for(id, ODD_ERROR_REST)
         } else {
             self.take_batch(id, service)
         }
@@ -238,13 +242,18 @@ impl Supervisor {
                     permit,
                     errno,
                 } = postponed;
-                self.shortage.keep(Waiting {
+                let needs_terminal = facts.stdio.terminal().is_some();
+                let waiting = Waiting {
                     service,
                     facts,
                     plan,
                     connection: *connection,
                     permit,
-                });
+                };
+                if needs_terminal && errno == NO_TERMINAL {
+                    return self.run_short_of_terminals(waiting, errno);
+                }
+                self.shortage.keep(waiting);
                 self.run_short("start a program", errno);
             }
         }

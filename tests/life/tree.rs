@@ -244,3 +244,36 @@ fn a_session_that_is_killed_by_hand_goes_with_its_daemons() {
         server.stop();
     }
 }
+
+#[test]
+fn many_sessions_are_looked_after_in_one_search() {
+    const SESSIONS: usize = 60;
+    if without_strace() {
+        return;
+    }
+    let idle = format!("{}kill_on_disconnect = true", script("echo; read x"));
+    let clock = format!("{}max_lifetime = \"3s\"", script("sleep 66"));
+    let server = without_control_groups(server())
+        .service("idle", &idle)
+        .service("clock", &clock)
+        .start();
+    let clients: Vec<Client> = (0..SESSIONS).map(|_| server.connect("idle")).collect();
+    for client in &clients {
+        client.expect("\n");
+    }
+    let strace = Strace::attach(server.pid(), &["-e", "trace=openat"]);
+    let client = server.connect("clock");
+    assert_eq!(
+        server.wait_end("clock").field("reason"),
+        Some("max-lifetime")
+    );
+    let own = format!("\"/proc/{}/task\"", server.pid());
+    let lines = strace.detach();
+    let searches = lines.iter().filter(|line| line.contains(&own)).count();
+    // Each second each of them is looked at; they are not due at the very same time.
+    println!("searches: {searches}");
+    assert!((1..SESSIONS).contains(&searches), "{searches} searches");
+    client.read_all();
+    drop(clients);
+    server.stop();
+}

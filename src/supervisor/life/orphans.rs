@@ -16,6 +16,8 @@ use std::collections::HashSet;
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     are_adopted: bool,
+    /// How often they may be searched for yet in this turn.
+    searches: usize,
     seen: HashSet<i32>,
 }
 
@@ -23,6 +25,10 @@ impl Lives {
     /// Whether what programs leave behind is ours.
     pub(in super::super) fn adopts(&self) -> bool {
         self.orphans.are_adopted
+    }
+
+    pub(super) fn allow_searches(&mut self, most: usize) {
+        self.orphans.searches = most;
     }
 
     /// A child that nobody knows was reaped.
@@ -54,9 +60,11 @@ impl Supervisor {
     /// Finds the sessions of orphans that have come. Returns whether there were some of sessions.
     pub(super) fn sort_orphans(&mut self) -> bool {
         let mut found = false;
-        if !self.lives.adopts() {
+        let searches = self.lives.orphans.searches.checked_sub(1);
+        let Some(left) = searches.filter(|_| self.lives.adopts()) else {
             return found;
-        }
+        };
+        self.lives.orphans.searches = left;
         for pid in tree::own_children() {
             if self.children.get(pid).is_some() || self.lives.orphans.seen.contains(&pid) {
                 continue;

@@ -28,6 +28,8 @@ pub(super) struct Watched {
     pub(super) step: Step,
     /// Whether its program has ended: what is left is what it has left behind.
     pub(super) has_ended: bool,
+    /// When nothing was left of it, as far as was seen.
+    pub(super) over: Option<Instant>,
     /// The control group that its program was born in, and all that it starts; `None` where there are
     /// no such groups.
     pub(super) group: Option<Group>,
@@ -76,6 +78,7 @@ impl Watched {
             next: began,
             step: Step::Lives,
             has_ended: false,
+            over: None,
             group: None,
             tree: Tree::default(),
             moved: (0, 0),
