@@ -53,12 +53,25 @@ daytime() {
     say "${1:-13}" </dev/null | grep -Eq '^[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}'
 }
 
-# Where the packages are that are to be tried; built where there are none.
+# Where the packages are that are to be tried: those given, else those of these sources, built where there are none.
 packages() {
-    PACKAGES=${PACKAGES:-$top/target/debian}
-    if ! ls "$PACKAGES"/oxinetd_*.deb >/dev/null 2>&1; then
-        "$top/packaging/debian/build" "$PACKAGES" >/dev/null
+    if [ -z "${PACKAGES-}" ]; then
+        PACKAGES=$top/target/debian
+        if ! is_of_these_sources "$PACKAGES"; then
+            rm -rf "$PACKAGES"
+            check 'the packages are built' -- "$top/packaging/debian/build" "$PACKAGES"
+        fi
     fi
+}
+
+# Whether the packages in a directory are of the sources as they are now.
+is_of_these_sources() {
+    [ -e "$1/sources.sha256" ] || return 1
+    now=$(mktemp -d)
+    "$top/packaging/source" "$now" >/dev/null
+    (cd "$now" && sha256sum --quiet --check "$1/sources.sha256" >/dev/null 2>&1) && same=0 || same=1
+    rm -r "$now"
+    return $same
 }
 
 # Builds that only try a package need no optimised program; they share what they compile.
