@@ -33,17 +33,22 @@ fn input(name: &str, text: &str) -> Input {
     }
 }
 
-/// Converts texts, with hosts.allow and hosts.deny where they are given.
+/// Converts texts, with hosts.allow and hosts.deny where they are named; else there are none.
 fn converted(inputs: &[Input], allow: Option<&str>, deny: Option<&str>) -> Converted {
     let hosts = Hosts {
-        allow: allow.map(|text| input("hosts.allow", text)),
-        deny: deny.map(|text| input("hosts.deny", text)),
+        allow: input("hosts.allow", allow.unwrap_or_default()),
+        deny: input("hosts.deny", deny.unwrap_or_default()),
+        are_named: allow.or(deny).is_some(),
     };
+    convert_with(inputs, Some(&hosts))
+}
+
+fn convert_with(inputs: &[Input], hosts: Option<&Hosts>) -> Converted {
     convert(
         inputs,
         &Options {
             dialect: None,
-            hosts: &hosts,
+            hosts,
             files: &Nothing,
         },
     )
@@ -183,6 +188,8 @@ fn the_command_writes_the_table_and_reports_what_it_cannot_keep() {
     );
 }
 
+const NO_HOSTS: [&str; 4] = ["--hosts-allow", "/dev/null", "--hosts-deny", "/dev/null"];
+
 #[test]
 fn a_folder_of_xinetd_is_read_as_includedir_reads_it() {
     let directory = Directory::new();
@@ -200,7 +207,9 @@ fn a_folder_of_xinetd_is_read_as_includedir_reads_it() {
     directory.file("xinetd.d/a", block(8001));
     directory.file("xinetd.d/c.dpkg-old", block(8003));
     let conf = directory.file("xinetd.conf", conf);
-    let said = run(Command::new(OXINETD).args(["convert", &conf]));
+    let said = run(Command::new(OXINETD)
+        .args(["convert", &conf])
+        .args(NO_HOSTS));
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let table = loaded(&said.stdout);
     let names: Vec<&str> = table
@@ -270,4 +279,105 @@ fn no_rule_is_lost() {
             made.table
         );
     }
+}
+
+const ASKS: &str = "service s\n{\n type = UNLISTED\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n port = 7\n}\n";
+
+/// Where nobody knows whom hosts.deny refused, nobody gets in until somebody has said so.
+#[test]
+fn rules_of_tcp_wrappers_that_are_not_known_are_an_error() {
+    let unknown = |name: &str, text: &str| convert_with(&[input(name, text)], None);
+    let asks = [
+        ("xinetd.conf", ASKS.to_owned(), "hosts.deny for cat:"),
+        ("xinetd.conf", ASKS.replace("wait = no", "wait = yes"), "hosts.deny for cat:"),
+        ("xinetd.conf", ASKS.replace(" user", " libwrap = dog\n user"), "hosts.deny for dog:"),
+        ("xinetd.conf", "service daytime\n{\n id = day\n type = INTERNAL\n socket_type = stream\n wait = no\n}\n".into(), "hosts.deny for day:"),
+        ("xinetd.conf", ASKS.replace("server = /bin/cat", "redirect = 192.0.2.1 80"), "hosts.deny for s:"),
+        ("inetd.conf", "7 stream tcp nowait/10 root /bin/cat cat\n".into(), "hosts.deny for cat:"),
+    ];
+    for (name, text, knob) in &asks {
+        let made = unknown(name, text);
+        let report = made.report.to_string();
+        assert_eq!(made.report.count(Fate::Error), 1, "{text}{report}");
+        let said = format!(
+            "{knob} they are not known: name them with --hosts-allow and --hosts-deny (/dev/null where there were none)"
+        );
+        assert!(report.contains(&said), "{text}{report}");
+        assert!(made.table.contains("\nenabled = false\n"), "{}", made.table);
+    }
+    let asks_not = [
+        (
+            "xinetd.conf",
+            ASKS.replace(" user", " flags = NOLIBWRAP\n user"),
+        ),
+        // They ask by themselves, as before.
+        (
+            "xinetd.conf",
+            ASKS.replace(
+                "/bin/cat",
+                "/usr/sbin/tcpd\n flags = NAMEINARGS\n server_args = /bin/cat",
+            ),
+        ),
+        (
+            "inetd.conf",
+            "7 stream tcp nowait root /usr/sbin/tcpd /bin/cat\n".into(),
+        ),
+        (
+            "inetd.conf",
+            "7 stream tcp nowait root /bin/cat cat\n".into(),
+        ),
+    ];
+    for (name, text) in &asks_not {
+        let made = unknown(name, text);
+        assert_eq!(made.report.count(Fate::Error), 0, "{text}{}", made.report);
+        assert!(!made.table.contains("enabled = false"), "{}", made.table);
+    }
+}
+
+#[test]
+fn a_name_in_hosts_allow_is_left_to_tcpd_or_an_error() {
+    let names = (Some("cat: .example.org"), Some("ALL: ALL"));
+    let made = converted(&[input("xinetd.conf", ASKS)], names.0, names.1);
+    assert_eq!(made.report.count(Fate::Error), 1, "{}", made.report);
+    let said = "xinetd.conf:1: ERROR: s: hosts.allow and hosts.deny for cat: hosts.allow:1: \".example.org\" is not about addresses: \
+                write addresses, or let tcpd ask (see examples/tcpd.toml); the service is written with enabled = false";
+    assert!(made.report.to_string().contains(said), "{}", made.report);
+    assert!(made.table.contains("\nenabled = false\n"), "{}", made.table);
+}
+
+/// A table in /etc is this machine's, as hosts.allow and hosts.deny there are. Of any other the
+/// command cannot know.
+#[test]
+fn a_table_in_etc_is_asked_about_in_etc() {
+    if without_root("mounts files of its own in /etc") {
+        return;
+    }
+    let directory = Directory::new();
+    let conf = directory.file("xinetd.conf", ASKS);
+    let said = run(Command::new(OXINETD).args(["convert", &conf]));
+    assert_eq!(said.code, Some(65), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("they are not known"),
+        "{}",
+        said.stderr
+    );
+    let said = run(Command::new(OXINETD)
+        .args(["convert", &conf])
+        .args(NO_HOSTS));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = run(Command::new(OXINETD).args(["convert", &conf, "--hosts-deny", "/dev/null"]));
+    assert_eq!(said.code, Some(64), "{}", said.stderr);
+
+    directory.file("hosts.deny", "cat: 192.0.2.0/24\n");
+    let script = "mount -t tmpfs none /etc && cp \"$1\"/xinetd.conf /etc && cd /etc && \
+                  \"$2\" convert xinetd.conf && cp \"$1\"/hosts.deny /etc && \"$2\" convert xinetd.conf";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]);
+    let said = run(command.arg(directory.path()).arg(OXINETD));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let (without, with) = said.stdout.rsplit_once("# Made by").unwrap();
+    assert!(!without.contains("deny"), "{without}");
+    assert!(with.contains("\ndeny = \"192.0.2.0/24\"\n"), "{with}");
+    let copy = "/etc/hosts.allow and /etc/hosts.deny: changed: tcp_wrappers: read once";
+    assert!(said.stderr.contains(copy), "{}", said.stderr);
 }

@@ -150,6 +150,6 @@ complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -l control -d '
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -l json -d 'Write the answer as one JSON object'
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l dialect -d 'Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox' -r
-complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-allow -d 'The hosts.allow that tcpd or xinetd asks: its rules become allow and deny' -r -F
-complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-deny -d 'The hosts.deny that tcpd or xinetd asks' -r -F
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-allow -d 'The hosts.allow that xinetd or tcpd asks: its rules become allow and deny; /dev/null for none' -r -F
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-deny -d 'The hosts.deny that belongs to it; /dev/null for none' -r -F
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'

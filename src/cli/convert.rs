@@ -10,7 +10,7 @@ use clap::Args;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 /// The largest file that is read, in bytes.
@@ -26,11 +26,16 @@ const LARGEST: u64 = 16 << 20;
 /// or dropped (why). What cannot be kept is an error in it. A rule about who gets in is never lost:
 /// a service whose rule cannot be kept is written with enabled = false.
 ///
+/// xinetd asks hosts.allow and hosts.deny too (see hosts_access(5)): what they say becomes allow and
+/// deny. For a table in /etc they are those in /etc, for any other they have to be named. Where tcpd
+/// is the program it stays, and goes on asking them, unless they are named.
+///
 /// Exits with 0, or 65 when the report has an error: the table is written all the same.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  oxinetd convert /etc/inetd.conf > services.toml\n  \
-    oxinetd convert /etc/xinetd.conf --hosts-allow /etc/hosts.allow --hosts-deny /etc/hosts.deny > services.toml\n  \
+    oxinetd convert /etc/xinetd.conf > services.toml\n  \
+    oxinetd convert old/xinetd.conf --hosts-allow old/hosts.allow --hosts-deny /dev/null > services.toml\n  \
     oxinetd convert /etc/service/smtpd/run /etc/tcp.smtp > services.toml\n  \
     oxinetd check services.toml"
 )]
@@ -41,11 +46,11 @@ pub(super) struct Convert {
     /// Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     dialect: Option<Dialect>,
-    /// The hosts.allow that tcpd or xinetd asks: its rules become allow and deny.
-    #[arg(long, value_name = "FILE")]
+    /// The hosts.allow that xinetd or tcpd asks: its rules become allow and deny; /dev/null for none.
+    #[arg(long, value_name = "FILE", requires = "hosts_deny")]
     hosts_allow: Option<PathBuf>,
-    /// The hosts.deny that tcpd or xinetd asks.
-    #[arg(long, value_name = "FILE")]
+    /// The hosts.deny that belongs to it; /dev/null for none.
+    #[arg(long, value_name = "FILE", requires = "hosts_allow")]
     hosts_deny: Option<PathBuf>,
 }
 
@@ -63,6 +68,9 @@ struct Disk;
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<String, String> {
         let words = |error: io::Error| reason(&error);
+        if path == Path::new("/dev/null") {
+            return Ok(String::new());
+        }
         // Not a FIFO, which would keep us waiting, nor anything without end.
         let metadata = fs::metadata(path).map_err(words)?;
         if !metadata.is_file() {
@@ -93,7 +101,7 @@ impl Convert {
     /// Converts, and says what became of everything.
     pub(super) fn run(self) -> ExitCode {
         match self.sources() {
-            Ok((inputs, hosts)) => self.convert(&inputs, &hosts),
+            Ok((inputs, hosts)) => self.convert(&inputs, hosts.as_ref()),
             Err(words) => {
                 let _ = writeln!(io::stderr(), "oxinetd convert: {words}");
                 USAGE.into()
@@ -101,7 +109,7 @@ impl Convert {
         }
     }
 
-    fn convert(&self, inputs: &[Input], hosts: &Hosts) -> ExitCode {
+    fn convert(&self, inputs: &[Input], hosts: Option<&Hosts>) -> ExitCode {
         let options = Options {
             dialect: self.dialect,
             hosts,
@@ -119,7 +127,7 @@ impl Convert {
         finish(&table, status)
     }
 
-    fn sources(&self) -> Result<(Vec<Input>, Hosts), String> {
+    fn sources(&self) -> Result<(Vec<Input>, Option<Hosts>), String> {
         let mut inputs = Vec::new();
         for path in &self.files {
             match path.is_dir() {
@@ -134,11 +142,35 @@ impl Convert {
                 }
             }
         }
-        let hosts = Hosts {
-            allow: self.hosts_allow.as_deref().map(input).transpose()?,
-            deny: self.hosts_deny.as_deref().map(input).transpose()?,
-        };
-        Ok((inputs, hosts))
+        Ok((inputs, self.hosts()?))
+    }
+
+    /// The files that are named; else this machine's, where all that is converted is this machine's.
+    fn hosts(&self) -> Result<Option<Hosts>, String> {
+        let is_here = |path: &PathBuf| absolute(path).is_ok_and(|path| path.starts_with("/etc"));
+        Ok(match (&self.hosts_allow, &self.hosts_deny) {
+            (Some(allow), Some(deny)) => Some(Hosts {
+                allow: input(allow)?,
+                deny: input(deny)?,
+                are_named: true,
+            }),
+            _ if self.files.iter().all(is_here) => Some(Hosts {
+                allow: input_if_there("/etc/hosts.allow")?,
+                deny: input_if_there("/etc/hosts.deny")?,
+                are_named: false,
+            }),
+            _ => None,
+        })
+    }
+}
+
+fn input_if_there(path: &str) -> Result<Input, String> {
+    match fs::exists(path) {
+        Ok(false) => Ok(Input {
+            name: path.to_owned(),
+            text: String::new(),
+        }),
+        _ => input(Path::new(path)),
     }
 }
 

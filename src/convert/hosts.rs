@@ -3,33 +3,37 @@
 //! The first line that fits a client decides, in hosts.allow and then in hosts.deny; where none
 //! does it gets in. So the clients that a line decides about are those that none before it has.
 //! Patterns of names cannot be kept: oxinetd never asks for a client's name.
+//!
+//! Without the files nobody knows whom they refuse: an error for a service that asked them.
 
 use super::Input;
+use super::report::Fate;
 use super::sets::Set;
 use super::shell::continued;
+use super::writer::{Output, Writer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Both files, as far as they are given.
+/// Both files. One that is not there is empty: it has no rules.
 #[derive(Debug, Default)]
 pub struct Hosts {
     /// `hosts.allow`.
-    pub allow: Option<Input>,
+    pub allow: Input,
     /// `hosts.deny`.
-    pub deny: Option<Input>,
+    pub deny: Input,
+    /// Whether somebody has asked for them to be converted. Those of the machine hold for what asked
+    /// them by itself; where tcpd does, it goes on.
+    pub are_named: bool,
 }
 
 /// Who gets in, or why that cannot be said in addresses.
 pub(super) type Judged = Result<Set, Vec<String>>;
 
 impl Hosts {
-    /// Who gets in to the daemon; `None` where no file is given.
-    pub(super) fn judge(&self, daemon: &str) -> Option<Judged> {
-        if self.allow.is_none() && self.deny.is_none() {
-            return None;
-        }
+    /// Who gets in to the daemon.
+    pub(super) fn judge(&self, daemon: &str) -> Judged {
         let (mut undecided, mut allowed, mut lost) = (Set::everybody(), Set::default(), Vec::new());
         for (file, allows) in [(&self.allow, true), (&self.deny, false)] {
-            for rule in file.iter().flat_map(rules) {
+            for rule in rules(file) {
                 match rule.clients(daemon) {
                     Ok(None) => {}
                     Ok(Some(set)) => {
@@ -43,10 +47,69 @@ impl Hosts {
                 }
             }
         }
-        Some(match lost.is_empty() {
+        match lost.is_empty() {
             true => Ok(allowed.union(&undecided)),
             false => Err(lost),
-        })
+        }
+    }
+
+    /// The names of the files.
+    fn names(&self) -> String {
+        format!("{} and {}", self.allow.name, self.deny.name)
+    }
+}
+
+/// Who got in to a daemon of a service whose superserver asked both files itself; nobody is kept
+/// out, and the service is off, where that cannot be said.
+pub(super) fn ask(w: &mut Writer, hosts: Option<&Hosts>, daemon: &str, place: &str) -> Set {
+    let knob = knob(daemon);
+    let Some(hosts) = hosts else {
+        let words = "they are not known: name them with --hosts-allow and --hosts-deny (/dev/null where there were none)";
+        w.lost(place, &knob, words);
+        return Set::everybody();
+    };
+    match hosts.judge(daemon) {
+        Ok(set) => {
+            w.asked_hosts = true;
+            set
+        }
+        Err(lost) => {
+            for reason in lost {
+                w.lost(place, &knob, format!("{reason}{}", instead(w)));
+            }
+            Set::everybody()
+        }
+    }
+}
+
+/// Whether a program asks both files itself, about the program that its own name says.
+pub(super) fn is_tcpd(path: &str) -> bool {
+    base(path) == "tcpd"
+}
+
+/// The name of a program without its folder.
+pub(super) fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// What the report calls both files.
+pub(super) fn knob(daemon: &str) -> String {
+    format!("hosts.allow and hosts.deny for {daemon}")
+}
+
+/// What can do what `allow` and `deny` cannot.
+fn instead(w: &Writer) -> &'static str {
+    match w.draft.has_program() && !w.waits() {
+        true => ": write addresses, or let tcpd ask (see examples/tcpd.toml)",
+        false => ": write addresses",
+    }
+}
+
+/// Says, once, that what was asked at each connection is a copy now.
+pub(super) fn remark(hosts: Option<&Hosts>, output: &mut Output) {
+    if let Some(hosts) = hosts.filter(|_| output.asked_hosts) {
+        let words = "read once: what changes there later has to be written in allow and deny";
+        output.note(&hosts.names(), "tcp_wrappers", Fate::Changed, words);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::draft::Value;
-use super::hosts::Hosts;
+use super::hosts::{self, Hosts};
 use super::report::Fate;
 use super::sets::Set;
 use super::writer::{Output, Writer};
@@ -11,7 +11,12 @@ use crate::config::{Place, Source};
 use std::sync::Arc;
 
 /// Converts a table.
-pub(super) fn convert(input: &Input, dialect: Option<Dialect>, hosts: &Hosts, output: &mut Output) {
+pub(super) fn convert(
+    input: &Input,
+    dialect: Option<Dialect>,
+    hosts: Option<&Hosts>,
+    output: &mut Output,
+) {
     let source = Arc::new(Source::new(input.name.clone(), input.text.clone(), 0));
     let Conf {
         guess,
@@ -58,7 +63,7 @@ fn line_of(place: &Place) -> String {
     }
 }
 
-fn service(line: &Line, dialect: Dialect, hosts: &Hosts) -> Writer {
+fn service(line: &Line, dialect: Dialect, hosts: Option<&Hosts>) -> Writer {
     let place = line_of(&line.place);
     let mut writer = Writer::new(&line.name, &line.protocol, &place);
     let w = &mut writer;
@@ -96,6 +101,7 @@ fn service(line: &Line, dialect: Dialect, hosts: &Hosts) -> Writer {
         }
     }
     limits(w, line, &place);
+    ask_hosts(w, line, dialect, hosts, &place);
     for remark in &line.remarks {
         let fate = if remark.is_dropped {
             Fate::Dropped
@@ -107,7 +113,14 @@ fn service(line: &Line, dialect: Dialect, hosts: &Hosts) -> Writer {
     writer
 }
 
-fn program(w: &mut Writer, line: &Line, path: &str, argv: Vec<String>, place: &str, hosts: &Hosts) {
+fn program(
+    w: &mut Writer,
+    line: &Line,
+    path: &str,
+    argv: Vec<String>,
+    place: &str,
+    hosts: Option<&Hosts>,
+) {
     let mut path = path.to_owned();
     let is_datagram = line.protocol.starts_with("udp")
         || line
@@ -115,11 +128,12 @@ fn program(w: &mut Writer, line: &Line, path: &str, argv: Vec<String>, place: &s
             .iter()
             .any(|it| it.value.starts_with("unix-dgram"));
     let mut rule = None;
-    if path.rsplit('/').next() == Some("tcpd") {
+    if hosts::is_tcpd(&path) {
         let real = argv.first().cloned().unwrap_or_default();
         let daemon = real.rsplit('/').next().unwrap_or_default().to_owned();
-        match hosts.judge(&daemon).filter(|_| !daemon.is_empty()) {
-            None => w.kept(place, "tcpd", "it still asks hosts.allow and hosts.deny; --hosts-allow and --hosts-deny make allow and deny of them"),
+        let named = hosts.filter(|hosts| hosts.are_named && !daemon.is_empty());
+        match named.map(|hosts| hosts.judge(&daemon)) {
+            None => w.kept(place, "tcpd", "it goes on asking hosts.allow and hosts.deny; --hosts-allow and --hosts-deny make allow and deny of them"),
             Some(Err(lost)) => {
                 let words = format!("tcpd stays and asks hosts.allow and hosts.deny itself, since they say what allow and deny cannot: {}", lost.join("; "));
                 w.kept(place, "tcpd", words);
@@ -163,12 +177,24 @@ fn program(w: &mut Writer, line: &Line, path: &str, argv: Vec<String>, place: &s
     }
     w.draft.set("no_new_privileges", Value::Flag(false));
     if let Some((daemon, set)) = rule {
-        w.let_in(
-            place,
-            &format!("hosts.allow and hosts.deny for {daemon}"),
-            &set,
-            &Set::default(),
-        );
+        w.let_in(place, &hosts::knob(&daemon), &set, &Set::default());
+    }
+}
+
+/// The inetds of NetBSD and (as it is started there) FreeBSD ask hosts.allow and hosts.deny themselves.
+fn ask_hosts(w: &mut Writer, line: &Line, dialect: Dialect, hosts: Option<&Hosts>, place: &str) {
+    let is_stream = !w.waits() && !w.is_without_connections();
+    let daemon = match (dialect, &line.action) {
+        (Dialect::Freebsd, Act::Builtin(_)) => &line.name,
+        (Dialect::Freebsd, Act::Run { path, .. }) => hosts::base(&path.value),
+        (Dialect::Netbsd, Act::Run { path, argv }) if is_stream => argv
+            .first()
+            .map_or(hosts::base(&path.value), |argv0| &argv0.value),
+        _ => return,
+    };
+    let set = hosts::ask(w, hosts, daemon, place);
+    if w.asked_hosts {
+        w.let_in(place, &hosts::knob(daemon), &set, &Set::default());
     }
 }
 

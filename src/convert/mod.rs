@@ -65,8 +65,8 @@ pub trait Files {
 pub struct Options<'o> {
     /// The dialect of inetd.conf; guessed where it is not given.
     pub dialect: Option<Dialect>,
-    /// What tcp_wrappers would read.
-    pub hosts: &'o Hosts,
+    /// What tcp_wrappers would read, where it is known.
+    pub hosts: Option<&'o Hosts>,
     /// For files that a source names.
     pub files: &'o dyn Files,
 }
@@ -94,6 +94,7 @@ pub fn convert(inputs: &[Input], options: &Options) -> Converted {
             Format::Service => systemd::check_use(input, inputs, &mut output),
         }
     }
+    hosts::remark(options.hosts, &mut output);
     finish(inputs, output)
 }
 

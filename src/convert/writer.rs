@@ -10,6 +10,8 @@ pub(super) struct Output {
     pub(super) server: Vec<(&'static str, Value)>,
     pub(super) blocks: Vec<Block>,
     pub(super) notes: Vec<Note>,
+    /// Whether hosts.allow and hosts.deny have become keys of a service.
+    pub(super) asked_hosts: bool,
 }
 
 impl Output {
@@ -43,6 +45,7 @@ impl Output {
             line.unwrap_or(0)
         });
         self.notes.extend(notes);
+        self.asked_hosts |= writer.asked_hosts;
         self.blocks.push(Block::Service(writer.draft));
     }
 }
@@ -51,6 +54,8 @@ impl Output {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) draft: Draft,
+    /// Whether hosts.allow and hosts.deny have become keys of it.
+    pub(super) asked_hosts: bool,
     notes: Vec<Note>,
 }
 
@@ -63,6 +68,7 @@ impl Writer {
                 place: place.to_owned(),
                 ..Draft::default()
             },
+            asked_hosts: false,
             notes: Vec::new(),
         }
     }

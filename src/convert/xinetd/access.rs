@@ -1,6 +1,7 @@
 //! Who gets in: `only_from` and `no_access`, and what hosts.allow and hosts.deny say.
 
 use super::super::draft::Value;
+use super::super::hosts;
 use super::super::sets::Set;
 use super::super::writer::Writer;
 use super::addresses;
@@ -39,28 +40,31 @@ impl Service<'_> {
         }
     }
 
+    /// An xinetd with tcp_wrappers, as distributions build it, asks about every service.
     fn ask_hosts(&self, w: &mut Writer, allowed: &mut Set, knobs: &mut Vec<String>) {
         if self.has("flags", "NOLIBWRAP") {
             return;
         }
         let argv0 = match w.draft.get("argv0") {
             Some(Value::Text(argv0)) => argv0.clone(),
+            _ if self.is_internal() => self.id.to_owned(),
             _ => self.section.name.clone(),
         };
-        let base = argv0.rsplit('/').next().unwrap_or_default().to_owned();
-        let daemon = self.settings.one("libwrap").map_or(base, str::to_owned);
+        let base = hosts::base(&argv0);
+        let daemon = self.settings.one("libwrap").unwrap_or(base);
         let place = self.place("libwrap").to_owned();
-        match self.hosts.judge(&daemon) {
-            None => w.changed(&place, "libwrap", format!("an xinetd with tcp_wrappers asks hosts.allow and hosts.deny about {daemon}: --hosts-allow and --hosts-deny make allow and deny of them")),
-            Some(Err(lost)) => {
-                for reason in lost {
-                    w.lost(&place, &format!("libwrap {daemon}"), &reason);
-                }
-            }
-            Some(Ok(set)) => {
-                *allowed = allowed.intersection(&set);
-                knobs.push(format!("hosts.allow and hosts.deny for {daemon}"));
-            }
+        let is_tcpd = self.settings.one("server").map(hosts::is_tcpd) == Some(true);
+        if is_tcpd && daemon == base {
+            return w.kept(
+                &place,
+                "libwrap",
+                "tcpd is the program, and goes on asking hosts.allow and hosts.deny",
+            );
+        }
+        let set = hosts::ask(w, self.hosts, daemon, &place);
+        *allowed = allowed.intersection(&set);
+        if w.asked_hosts {
+            knobs.push(hosts::knob(daemon));
         }
     }
 }

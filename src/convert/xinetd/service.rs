@@ -14,7 +14,7 @@ const BUILTINS: [&str; 5] = ["echo", "discard", "chargen", "daytime", "time"];
 pub(super) struct Service<'s> {
     pub(super) section: &'s Section,
     pub(super) settings: &'s Settings,
-    pub(super) hosts: &'s Hosts,
+    pub(super) hosts: Option<&'s Hosts>,
     pub(super) id: &'s str,
     /// Whether there was a service of this id before.
     pub(super) is_double: bool,
