@@ -13,12 +13,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// No file at all.
-struct Nothing;
+/// One file only.
+struct Issue;
 
-impl Files for Nothing {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Err("no such file or directory".into())
+impl Files for Issue {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        match path.to_str() {
+            Some("/etc/issue") => Ok("100% ours\n".into()),
+            _ => Err("no such file or directory".into()),
+        }
     }
 
     fn list(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
@@ -49,7 +52,8 @@ fn convert_with(inputs: &[Input], hosts: Option<&Hosts>) -> Converted {
         &Options {
             dialect: None,
             hosts,
-            files: &Nothing,
+            files: &Issue,
+            is_drop_in: false,
         },
     )
 }
@@ -291,7 +295,7 @@ fn rules_of_tcp_wrappers_that_are_not_known_are_an_error() {
         ("xinetd.conf", ASKS.to_owned(), "hosts.deny for cat:"),
         ("xinetd.conf", ASKS.replace("wait = no", "wait = yes"), "hosts.deny for cat:"),
         ("xinetd.conf", ASKS.replace(" user", " libwrap = dog\n user"), "hosts.deny for dog:"),
-        ("xinetd.conf", "service daytime\n{\n id = day\n type = INTERNAL\n socket_type = stream\n wait = no\n}\n".into(), "hosts.deny for day:"),
+        ("xinetd.conf", "service daytime\n{\n id = day\n type = INTERNAL\n socket_type = stream\n wait = no\n}\n".into(), "hosts.deny for daytime:"),
         ("xinetd.conf", ASKS.replace("server = /bin/cat", "redirect = 192.0.2.1 80"), "hosts.deny for s:"),
         ("inetd.conf", "7 stream tcp nowait/10 root /bin/cat cat\n".into(), "hosts.deny for cat:"),
     ];
@@ -380,4 +384,41 @@ fn a_table_in_etc_is_asked_about_in_etc() {
     assert!(with.contains("\ndeny = \"192.0.2.0/24\"\n"), "{with}");
     let copy = "/etc/hosts.allow and /etc/hosts.deny: changed: tcp_wrappers: read once";
     assert!(said.stderr.contains(copy), "{}", said.stderr);
+}
+
+#[test]
+fn a_table_for_services_d_has_services_only() {
+    let conf = "defaults\n{\n log_type = SYSLOG daemon\n only_from = 192.0.2.0\n}\n".to_owned()
+        + &ASKS
+            .replace("service s", "service a")
+            .replace("port = 7", "port = 9")
+        + ASKS;
+    let directory = Directory::new();
+    let path = directory.file("xinetd.conf", conf);
+    let command = ["convert", "--brief", "--drop-in", &path];
+    let said = run(Command::new(OXINETD).args(command).args(NO_HOSTS));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(!said.stdout.contains("[server]"), "{}", said.stdout);
+    assert!(!said.stdout.contains("[defaults]"), "{}", said.stdout);
+    assert_eq!(
+        said.stdout.matches("\nallow = \"192.0.2.0/24\"\n").count(),
+        2
+    );
+    let log =
+        "dropped: log_type: log belongs in the main table: write log = \"syslog\" in its [server]";
+    assert!(said.stderr.contains(log), "{}", said.stderr);
+    assert!(!said.stderr.contains(": kept: "), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .ends_with("next: see Moving over in oxinetd(8)\n"),
+        "{}",
+        said.stderr
+    );
+    directory.file(
+        "services.toml",
+        "[server]\ninclude = [\"converted.toml\"]\n",
+    );
+    directory.file("converted.toml", said.stdout);
+    let said = run(Command::new(OXINETD).args(["check", &directory.join("services.toml")]));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
 }

@@ -181,7 +181,7 @@ _oxinetd() {
             return 0
             ;;
         oxinetd__subcmd__convert)
-            opts="-h --dialect --hosts-allow --hosts-deny --help"
+            opts="-h --drop-in --brief --dialect --hosts-allow --hosts-deny --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

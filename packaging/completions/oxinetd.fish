@@ -152,4 +152,6 @@ complete -c oxinetd -n "__fish_oxinetd_using_subcommand explain" -s h -l help -d
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l dialect -d 'Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox' -r
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-allow -d 'The hosts.allow that xinetd or tcpd asks: its rules become allow and deny; /dev/null for none' -r -F
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l hosts-deny -d 'The hosts.deny that belongs to it; /dev/null for none' -r -F
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l drop-in -d 'Write a table for services.d, which the main one includes: services only, no [server] or [defaults]'
+complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -l brief -d 'Leave out of the report what is kept'
 complete -c oxinetd -n "__fish_oxinetd_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -23,8 +23,8 @@ const LARGEST: u64 = 16 << 20;
 /// .service. Formats are recognised by what is in a file.
 ///
 /// The report goes to standard error: a line for every knob that is kept, changed in meaning (how)
-/// or dropped (why). What cannot be kept is an error in it. A rule about who gets in is never lost:
-/// a service whose rule cannot be kept is written with enabled = false.
+/// or dropped (why). What cannot be kept is an error in it, at its end. A rule about who gets in is
+/// never lost: a service whose rule cannot be kept is written with enabled = false.
 ///
 /// xinetd asks hosts.allow and hosts.deny too (see hosts_access(5)): what they say becomes allow and
 /// deny. For a table in /etc they are those in /etc, for any other they have to be named. Where tcpd
@@ -34,15 +34,21 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  oxinetd convert /etc/inetd.conf > services.toml\n  \
-    oxinetd convert /etc/xinetd.conf > services.toml\n  \
+    oxinetd convert --drop-in /etc/xinetd.conf > /etc/oxinetd/services.d/xinetd.toml\n  \
     oxinetd convert old/xinetd.conf --hosts-allow old/hosts.allow --hosts-deny /dev/null > services.toml\n  \
     oxinetd convert /etc/service/smtpd/run /etc/tcp.smtp > services.toml\n  \
-    oxinetd check services.toml"
+    oxinetd check"
 )]
 pub(super) struct Convert {
     /// What to convert; a directory stands for the files that xinetd's includedir takes.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Write a table for services.d, which the main one includes: services only, no [server] or [defaults].
+    #[arg(long)]
+    drop_in: bool,
+    /// Leave out of the report what is kept.
+    #[arg(long)]
+    brief: bool,
     /// Whose inetd.conf it is, where that is not to be guessed: debian, openbsd, netbsd, freebsd, gnu, busybox.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     dialect: Option<Dialect>,
@@ -114,15 +120,20 @@ impl Convert {
             dialect: self.dialect,
             hosts,
             files: &Disk,
+            is_drop_in: self.drop_in,
         };
         let converted = convert(inputs, &options);
         let errors = converted.report.count(Fate::Error);
         let mut stderr = io::stderr().lock();
-        let _ = write!(stderr, "{}", converted.report);
+        let _ = match self.brief {
+            true => write!(stderr, "{:#}", converted.report),
+            false => write!(stderr, "{}", converted.report),
+        };
         let (table, remarks) = settle(&converted.table);
         for words in remarks {
             let _ = writeln!(stderr, "\non this machine: {words}");
         }
+        let _ = writeln!(stderr, "next: see Moving over in oxinetd(8)");
         let status = if errors > 0 { DATA } else { 0 };
         finish(&table, status)
     }

@@ -187,11 +187,12 @@ fn shared(drafts: &[&Draft]) -> Vec<(&'static str, Value)> {
     SHARED.iter().filter_map(agreed).collect()
 }
 
-/// The whole table.
+/// The whole table; with `[defaults]` where they are wanted.
 pub(super) fn render(
     head: &[String],
     server: &[(&'static str, Value)],
     blocks: &[Block],
+    has_defaults: bool,
 ) -> String {
     let drafts: Vec<&Draft> = blocks
         .iter()
@@ -200,7 +201,10 @@ pub(super) fn render(
             Block::Comment(_) => None,
         })
         .collect();
-    let defaults = shared(&drafts);
+    let defaults = match has_defaults {
+        true => shared(&drafts),
+        false => Vec::new(),
+    };
     let mut out: String = head.iter().map(|line| comment(line)).collect();
     for (header, keys) in [("[server]", server), ("[defaults]", &defaults)] {
         if !keys.is_empty() {

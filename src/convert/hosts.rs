@@ -52,34 +52,46 @@ impl Hosts {
             false => Err(lost),
         }
     }
-
-    /// The names of the files.
-    fn names(&self) -> String {
-        format!("{} and {}", self.allow.name, self.deny.name)
-    }
 }
 
-/// Who got in to a daemon of a service whose superserver asked both files itself; nobody is kept
-/// out, and the service is off, where that cannot be said.
-pub(super) fn ask(w: &mut Writer, hosts: Option<&Hosts>, daemon: &str, place: &str) -> Set {
+/// Whom a service refused whose superserver asked both files itself, about this daemon. The service
+/// is off where that cannot be said.
+pub(super) fn refused(w: &mut Writer, hosts: Option<&Hosts>, daemon: &str, place: &str) -> Set {
     let knob = knob(daemon);
     let Some(hosts) = hosts else {
         let words = "they are not known: name them with --hosts-allow and --hosts-deny (/dev/null where there were none)";
         w.lost(place, &knob, words);
-        return Set::everybody();
+        return Set::default();
     };
+    w.asked_hosts = true;
     match hosts.judge(daemon) {
-        Ok(set) => {
-            w.asked_hosts = true;
-            set
-        }
+        Ok(allowed) => allowed.complement(),
         Err(lost) => {
             for reason in lost {
                 w.lost(place, &knob, format!("{reason}{}", instead(w)));
             }
-            Set::everybody()
+            Set::default()
         }
     }
+}
+
+/// Says, once, that what was asked at each connection is a copy now.
+pub(super) fn remark(hosts: Option<&Hosts>, output: &mut Output) {
+    let Some(hosts) = hosts.filter(|_| output.asked_hosts) else {
+        return;
+    };
+    let has_rules = [&hosts.allow, &hosts.deny]
+        .iter()
+        .any(|file| !rules(file).is_empty());
+    let (fate, words) = match has_rules {
+        true => (
+            Fate::Changed,
+            "read once: what changes there later has to be written in allow and deny",
+        ),
+        false => (Fate::Kept, "there is no rule in them"),
+    };
+    let names = format!("{} and {}", hosts.allow.name, hosts.deny.name);
+    output.note(&names, "tcp_wrappers", fate, words);
 }
 
 /// Whether a program asks both files itself, about the program that its own name says.
@@ -102,14 +114,6 @@ fn instead(w: &Writer) -> &'static str {
     match w.draft.has_program() && !w.waits() {
         true => ": write addresses, or let tcpd ask (see examples/tcpd.toml)",
         false => ": write addresses",
-    }
-}
-
-/// Says, once, that what was asked at each connection is a copy now.
-pub(super) fn remark(hosts: Option<&Hosts>, output: &mut Output) {
-    if let Some(hosts) = hosts.filter(|_| output.asked_hosts) {
-        let words = "read once: what changes there later has to be written in allow and deny";
-        output.note(&hosts.names(), "tcp_wrappers", Fate::Changed, words);
     }
 }
 

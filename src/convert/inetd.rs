@@ -192,9 +192,9 @@ fn ask_hosts(w: &mut Writer, line: &Line, dialect: Dialect, hosts: Option<&Hosts
             .map_or(hosts::base(&path.value), |argv0| &argv0.value),
         _ => return,
     };
-    let set = hosts::ask(w, hosts, daemon, place);
-    if w.asked_hosts {
-        w.let_in(place, &hosts::knob(daemon), &set, &Set::default());
+    let refused = hosts::refused(w, hosts, daemon, place);
+    if !refused.is_empty() {
+        w.let_in(place, &hosts::knob(daemon), &Set::everybody(), &refused);
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Options<'o> {
     pub hosts: Option<&'o Hosts>,
     /// For files that a source names.
     pub files: &'o dyn Files,
+    /// Whether the table is one that another includes: of services only.
+    pub is_drop_in: bool,
 }
 
 /// A table, and what became of every knob.
@@ -95,10 +97,10 @@ pub fn convert(inputs: &[Input], options: &Options) -> Converted {
         }
     }
     hosts::remark(options.hosts, &mut output);
-    finish(inputs, output)
+    finish(inputs, options, output)
 }
 
-fn finish(inputs: &[Input], mut output: Output) -> Converted {
+fn finish(inputs: &[Input], options: &Options, mut output: Output) -> Converted {
     let (services, off) = name(&mut output.blocks);
     let sources: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     let head = [
@@ -122,7 +124,7 @@ fn finish(inputs: &[Input], mut output: Output) -> Converted {
         off,
     };
     Converted {
-        table: draft::render(&head, &output.server, &output.blocks),
+        table: draft::render(&head, &output.server, &output.blocks, !options.is_drop_in),
         report,
     }
 }

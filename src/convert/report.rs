@@ -69,11 +69,15 @@ impl Report {
     }
 }
 
+/// Errors are the last lines, so that they are seen. `{:#}` leaves out what is kept.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for note in &self.notes {
-            let shown = note.to_string();
-            writeln!(f, "{}", shown.replace(|c: char| c.is_control(), " "))?;
+        let is_error = |note: &&Note| note.fate == Fate::Error;
+        let (errors, others): (Vec<_>, Vec<_>) = self.notes.iter().partition(is_error);
+        let is_shown = |note: &&Note| !(f.alternate() && note.fate == Fate::Kept);
+        let shown = others.into_iter().filter(is_shown).chain(errors);
+        for line in shown.map(Note::to_string).collect::<Vec<_>>() {
+            writeln!(f, "{}", line.replace(|c: char| c.is_control(), " "))?;
         }
         let [kept, changed, dropped, errors] =
             [Fate::Kept, Fate::Changed, Fate::Dropped, Fate::Error].map(|fate| self.count(fate));

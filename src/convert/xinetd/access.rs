@@ -34,20 +34,19 @@ impl Service<'_> {
             place.clone_from(&it.place);
             knobs.push(name.to_owned());
         }
-        self.ask_hosts(w, &mut only, &mut knobs);
+        self.ask_hosts(w, &mut except, &mut knobs);
         if !knobs.is_empty() {
-            w.let_in(&place, &knobs.join(" and "), &only, &except);
+            w.let_in(&place, &knobs.join(", "), &only, &except);
         }
     }
 
     /// An xinetd with tcp_wrappers, as distributions build it, asks about every service.
-    fn ask_hosts(&self, w: &mut Writer, allowed: &mut Set, knobs: &mut Vec<String>) {
+    fn ask_hosts(&self, w: &mut Writer, except: &mut Set, knobs: &mut Vec<String>) {
         if self.has("flags", "NOLIBWRAP") {
             return;
         }
         let argv0 = match w.draft.get("argv0") {
             Some(Value::Text(argv0)) => argv0.clone(),
-            _ if self.is_internal() => self.id.to_owned(),
             _ => self.section.name.clone(),
         };
         let base = hosts::base(&argv0);
@@ -61,9 +60,9 @@ impl Service<'_> {
                 "tcpd is the program, and goes on asking hosts.allow and hosts.deny",
             );
         }
-        let set = hosts::ask(w, self.hosts, daemon, &place);
-        *allowed = allowed.intersection(&set);
-        if w.asked_hosts {
+        let refused = hosts::refused(w, self.hosts, daemon, &place);
+        if !refused.is_empty() {
+            *except = except.union(&refused);
             knobs.push(hosts::knob(daemon));
         }
     }

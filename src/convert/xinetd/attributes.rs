@@ -22,7 +22,8 @@ impl Service<'_> {
         let is_program = w.draft.has_program();
         match name {
             "disable" | "enabled" | "disabled" | "user" | "group" | "server" | "redirect"
-            | "only_from" | "no_access" | "libwrap" => {}
+            | "only_from" | "no_access" | "libwrap" | "banner" | "banner_success"
+            | "banner_fail" => {}
             "log_type" if !it.is_own => {}
             "id" => w.kept(place, name, "the name in [service.NAME]"),
             "type" if self.is_internal() => {}
@@ -126,16 +127,6 @@ impl Service<'_> {
             "log_type" => w.dropped(place, name, "the log is one for all services, [server] log"),
             "log_on_success" | "log_on_failure" if !it.is_own => {}
             "log_on_success" | "log_on_failure" => self.log_on(w, name, it),
-            "banner" | "banner_success" => w.lost(
-                place,
-                name,
-                "a text before the program's own cannot be sent: let the program send it",
-            ),
-            "banner_fail" => w.changed(
-                place,
-                name,
-                format!("refused clients are told nothing: write the text of {value} as refusal"),
-            ),
             "rlimit_rss" => w.dropped(place, name, "it has no effect on Linux"),
             "rlimit_as" | "rlimit_data" | "rlimit_stack" | "rlimit_cpu" | "rlimit_files"
                 if !is_program =>
@@ -201,13 +192,15 @@ impl Service<'_> {
     fn hours(&self, w: &mut Writer, it: &Setting) {
         let time = |text: &str| {
             let (hour, minute) = text.split_once(':')?;
-            let (hour, minute): (u8, u8) = (hour.parse().ok()?, minute.parse().ok()?);
-            (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
         };
+        let shown = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
         let span = |text: &String| {
             let (from, to) = text.split_once('-')?;
             let (from, to) = (time(from)?, time(to)?);
-            (from < to).then(|| format!("{from}-{to}"))
+            // The last minute belongs to it.
+            (from < to).then(|| format!("{}-{}", shown(from), shown(to + 1)))
         };
         let spans: Option<Vec<String>> = it.values.iter().map(span).collect();
         match spans.filter(|spans| !spans.is_empty()) {
@@ -217,13 +210,10 @@ impl Service<'_> {
                 "the program takes its clients itself, so oxinetd cannot refuse any",
             ),
             Some(spans) => {
-                w.changed(
+                w.kept(
                     &it.place,
                     "access_times",
-                    format!(
-                        "hours = {}, which ends with the beginning of the last minute",
-                        spans.join(" ")
-                    ),
+                    format!("hours = {}", spans.join(" ")),
                 );
                 w.draft.set("hours", Value::Texts(spans));
             }

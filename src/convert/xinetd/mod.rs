@@ -1,11 +1,13 @@
 //! xinetd.conf(5), with what it includes, to services.
 //!
 //! [`syntax`] reads blocks, [`settings`] resolves them against the defaults, [`addresses`] reads who
-//! gets in, [`service`], [`attributes`] and [`access`] write what a block means.
+//! gets in, [`service`], [`attributes`], [`banners`] and [`access`] write what a block
+//! means.
 
 mod access;
 mod addresses;
 mod attributes;
+mod banners;
 mod service;
 mod settings;
 mod syntax;
@@ -195,6 +197,11 @@ impl Reader<'_> {
                 );
             }
         };
+        if self.options.is_drop_in {
+            let words =
+                format!("log belongs in the main table: write log = {log:?} in its [server]");
+            return self.output.note(place, "log_type", Fate::Dropped, words);
+        }
         self.output.server.retain(|(key, _)| *key != "log");
         self.output.server.push(("log", Value::text(log)));
         self.output.note(place, "log_type", fate, words);
@@ -209,6 +216,7 @@ impl Reader<'_> {
             section,
             settings: &settings,
             hosts: self.options.hosts,
+            files: self.options.files,
             id: &id,
             is_double,
         }

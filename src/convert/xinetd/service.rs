@@ -1,5 +1,6 @@
 //! What a block means: whether it is on, where it listens, what answers and as whom.
 
+use super::super::Files;
 use super::super::draft::Value;
 use super::super::hosts::Hosts;
 use super::super::report::Fate;
@@ -15,6 +16,7 @@ pub(super) struct Service<'s> {
     pub(super) section: &'s Section,
     pub(super) settings: &'s Settings,
     pub(super) hosts: Option<&'s Hosts>,
+    pub(super) files: &'s dyn Files,
     pub(super) id: &'s str,
     /// Whether there was a service of this id before.
     pub(super) is_double: bool,
@@ -53,6 +55,7 @@ impl Service<'_> {
                 "was no limit where none is written; max_connections, 128 by default, holds now",
             );
         }
+        self.banners(w);
         self.access(w);
         writer
     }
