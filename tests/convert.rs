@@ -422,3 +422,23 @@ fn a_table_for_services_d_has_services_only() {
     let said = run(Command::new(OXINETD).args(["check", &directory.join("services.toml")]));
     assert_eq!(said.code, Some(0), "{}", said.stderr);
 }
+
+/// A user goes with its package: a service that is off must not keep the others from being offered.
+#[test]
+fn a_service_that_is_off_and_cannot_be_here_is_a_comment() {
+    let block = ASKS.replace("user = root", "user = nobody-of-this-name\n disable = yes");
+    let directory = Directory::new();
+    let path = directory.file("xinetd.conf", block);
+    let said = run(Command::new(OXINETD)
+        .args(["convert", "--drop-in", &path])
+        .args(NO_HOSTS));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(
+        said.stdout.contains("\n# [service.s]\n# enabled = false\n"),
+        "{}",
+        said.stdout
+    );
+    let remarks: Vec<&str> = said.stderr.split("on this machine: ").skip(1).collect();
+    let expected = "[service.s] is off, and written as a comment: there is no user \"nobody-of-this-name\"\nnext: see Moving over in oxinetd(8)\n";
+    assert_eq!(remarks, [expected]);
+}

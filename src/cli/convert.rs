@@ -4,7 +4,7 @@
 use super::output::finish;
 use super::{DATA, USAGE};
 use crate::config::inetd::Dialect;
-use crate::config::{Host, load_text};
+use crate::config::{Host, Mistake, load_text};
 use crate::convert::{Fate, Files, Hosts, Input, Options, convert};
 use clap::Args;
 use std::fs;
@@ -129,7 +129,7 @@ impl Convert {
             true => write!(stderr, "{:#}", converted.report),
             false => write!(stderr, "{}", converted.report),
         };
-        let (table, remarks) = settle(&converted.table);
+        let (table, remarks) = settle(&converted.table, self.drop_in);
         for words in remarks {
             let _ = writeln!(stderr, "\non this machine: {words}");
         }
@@ -205,7 +205,7 @@ fn reason(error: &io::Error) -> String {
 /// Makes the table load here, as far as services are concerned that are off: what is wrong with
 /// such a one (its user is not there, since its package is not) is no reason to offer nothing.
 /// Returns the table, and what check says about the others.
-fn settle(table: &str) -> (String, Vec<String>) {
+fn settle(table: &str, is_drop_in: bool) -> (String, Vec<String>) {
     let host = Host::of_this_process();
     let check = |table: &str| load_text("services.toml", table, &host).err();
     let Some(mistakes) = check(table) else {
@@ -223,7 +223,8 @@ fn settle(table: &str) -> (String, Vec<String>) {
             .any(|line| line == "enabled = false")
         {
             said.push(format!(
-                "a service that is off is written as a comment: {}",
+                "{} is off, and written as a comment: {}",
+                lines[section.start],
                 mistake.message()
             ));
             for line in &mut lines[section] {
@@ -233,7 +234,10 @@ fn settle(table: &str) -> (String, Vec<String>) {
     }
     let table = lines.join("\n") + "\n";
     let left = check(&table).map(|mistakes| mistakes.0).unwrap_or_default();
-    said.extend(left.iter().map(ToString::to_string));
+    // What is wrong with it as a whole may be right in the table that includes it.
+    let is_about_a_line = |it: &&Mistake| it.place().line_and_column().is_some();
+    let left = left.iter().filter(|it| !is_drop_in || is_about_a_line(it));
+    said.extend(left.map(ToString::to_string));
     (table, said)
 }
 

@@ -239,6 +239,9 @@ fn a_program_that_reads_datagrams_sees_the_same_world() {
     };
     let theirs = seen_by_sender(port, &peer.directory);
     peer.end();
+    until("the program has left the socket", || {
+        std::net::UdpSocket::bind(("0.0.0.0", port)).is_ok()
+    });
     let made = converted(&[input("inetd.conf", &conf)], None, None);
     let server = server().table(&made.table).start();
     let ours = seen_by_sender(port, &peer.directory);

@@ -5,6 +5,14 @@ use super::super::writer::Writer;
 use super::service::Service;
 use super::settings::Setting;
 
+/// What happens beyond `cps`.
+pub(super) fn beyond(values: &[String]) -> String {
+    let pause = values.get(1).map_or("some", String::as_str);
+    format!(
+        "beyond it clients wait or are refused for a moment, and the service is not closed for {pause} s"
+    )
+}
+
 impl Service<'_> {
     /// The attributes that stand by themselves.
     pub(super) fn attribute(&self, w: &mut Writer, name: &str, it: &Setting) {
@@ -41,6 +49,7 @@ impl Service<'_> {
             "flags" => self.flags(w, it),
             "wait" if self.is_internal() => w.kept(place, name, "as the protocol demands"),
             "wait" => w.kept(place, name, format!("wait = {}", value == "yes")),
+            "instances" | "per_source" if w.is_without_connections() && !it.is_own => {}
             "instances" | "per_source" if w.is_without_connections() => {
                 w.dropped(place, name, "datagrams have no connections");
             }
@@ -88,7 +97,14 @@ impl Service<'_> {
                 Some(0) => w.kept(place, name, "no rate"),
                 Some(count) if count > 0 => {
                     w.draft.set("rate", Value::text(format!("{count}/s")));
-                    w.changed(place, name, format!("rate = {count}/s: beyond it clients wait or are refused for a moment, and the service is not closed for {} s", it.values.get(1).map_or("some", String::as_str)));
+                    match it.is_own {
+                        true => w.changed(
+                            place,
+                            name,
+                            format!("rate = {count}/s: {}", beyond(&it.values)),
+                        ),
+                        false => w.kept(place, name, format!("rate = {count}/s")),
+                    }
                 }
                 _ => wrong(w),
             },

@@ -156,6 +156,14 @@ impl Reader<'_> {
                     self.output
                         .note(&attribute.place, &attribute.name, Fate::Changed, words);
                 }
+                "cps" => {
+                    let words = format!(
+                        "rate, see each service: {}",
+                        attributes::beyond(&attribute.values)
+                    );
+                    self.output
+                        .note(&attribute.place, "cps", Fate::Changed, words);
+                }
                 name => self.output.note(
                     &attribute.place,
                     name,

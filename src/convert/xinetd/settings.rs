@@ -90,10 +90,11 @@ impl Settings {
             Op::Remove => {
                 for value in values {
                     if !known.values.contains(value) {
-                        return Err(format!(
-                            "{name} -= {value}: that is not among {}",
-                            known.values.join(" ")
-                        ));
+                        let words = match known.values.as_slice() {
+                            [] => "there is none".to_owned(),
+                            values => format!("that is not among {}", values.join(" ")),
+                        };
+                        return Err(format!("{name} -= {value}: {words}"));
                     }
                     known.values.retain(|it| it != value);
                 }
