@@ -36,7 +36,8 @@ fn a_wrong_line_is_left_out_and_the_others_are_served() {
     let (good, other) = (free_port(), free_port());
     let builder = table(server());
     let text = format!(
-        "# a comment\n{}{other} strem tcp nowait root /bin/cat cat\n{other} stream tcp nowait no-such-user /bin/cat cat\n",
+        "# a comment\n{}{other} strem tcp nowait root /bin/cat cat\n{other} stream tcp nowait no-such-user /bin/cat cat\n\
+         no-such-port stream tcp nowait root /bin/cat cat\n",
         line(good, "/bin/cat cat")
     );
     builder.directory().file("inetd.conf", text);
@@ -44,6 +45,8 @@ fn a_wrong_line_is_left_out_and_the_others_are_served() {
     assert_eq!(ask(good), "hi");
     said(&server, "unknown socket type");
     said(&server, "there is no user");
+    said(&server, "no TCP port named");
+    said(&server, "ready services=1 listeners=1");
     server.settle();
     server.stop();
 }

@@ -72,8 +72,8 @@ pub(super) fn resolve<'e>(
         let before = resolver.mistakes.len();
         let endpoints = resolver.endpoints(written);
         let service = resolver.service(written, endpoints.clone());
-        demote(resolver, before, written);
-        if let (Some(service), Some(endpoints)) = (service, endpoints) {
+        let is_left_out = demote(resolver, before, written);
+        if let (Some(service), Some(endpoints), false) = (service, endpoints, is_left_out) {
             if service.enabled {
                 sockets.push((written, endpoints));
             }
@@ -85,16 +85,18 @@ pub(super) fn resolve<'e>(
     services.append(&mut found);
 }
 
-/// What was found wrong with a line since then is a warning. What a key of `[defaults]` says stays
-/// a mistake.
-fn demote(resolver: &mut Resolver, before: usize, written: &ServiceEntry) {
+/// What was found wrong with a line since then is a warning, and whether there is any is returned.
+/// What a key of `[defaults]` says stays a mistake.
+fn demote(resolver: &mut Resolver, before: usize, written: &ServiceEntry) -> bool {
+    let is_of_line = |mistake: &Mistake| mistake.place().file() == written.place.file();
     let found = resolver.mistakes.split_off(before);
-    for mistake in found {
-        match mistake.place().file() == written.place.file() {
-            true => resolver.warnings.push(live::left_out(mistake)),
-            false => resolver.mistakes.push(mistake),
-        }
-    }
+    let (of_line, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_of_line);
+    let is_left_out = !of_line.is_empty();
+    resolver
+        .warnings
+        .extend(of_line.into_iter().map(live::left_out));
+    resolver.mistakes.extend(others);
+    is_left_out
 }
 
 /// Names of the services that want sockets which an earlier one has. Those of the table come first,
