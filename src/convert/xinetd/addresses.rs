@@ -3,6 +3,9 @@
 use super::super::sets::Set;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// Why names are not kept, and what to do.
+const BY_ADDRESS: &str = "oxinetd knows clients by their addresses only, so write those";
+
 /// Whom a value means, or why that cannot be said in addresses.
 pub(super) fn read(text: &str) -> Result<Set, String> {
     if text == "localhost" {
@@ -21,8 +24,9 @@ pub(super) fn read(text: &str) -> Result<Set, String> {
     match factorised(text) {
         Some(set) => Ok(set),
         None if text.contains('{') => Err(format!("{text:?} is no list of addresses")),
+        None if text.starts_with('.') => Err(format!("{text:?} is a part of a name: {BY_ADDRESS}")),
         None => Err(format!(
-            "{text:?} is a name: oxinetd knows clients by their addresses only"
+            "{text:?} is a name: {BY_ADDRESS} (getent ahosts {text} shows those it has now)"
         )),
     }
 }
