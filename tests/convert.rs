@@ -374,7 +374,7 @@ fn a_table_in_etc_is_asked_about_in_etc() {
 
     directory.file("hosts.deny", "cat: 192.0.2.0/24\n");
     let script = "mount -t tmpfs none /etc && cp \"$1\"/xinetd.conf /etc && cd /etc && \
-                  \"$2\" convert xinetd.conf && cp \"$1\"/hosts.deny /etc && \"$2\" convert xinetd.conf";
+                  \"$2\" convert xinetd.conf && echo 7 >inetd.conf && cp \"$1\"/hosts.deny /etc && \"$2\" convert xinetd.conf";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script, "sh"]);
     let said = run(command.arg(directory.path()).arg(OXINETD));
@@ -382,6 +382,10 @@ fn a_table_in_etc_is_asked_about_in_etc() {
     let (without, with) = said.stdout.rsplit_once("# Made by").unwrap();
     assert!(!without.contains("deny"), "{without}");
     assert!(with.contains("\ndeny = \"192.0.2.0/24\"\n"), "{with}");
+    let remarks = said
+        .stderr
+        .matches("on this machine: /etc/inetd.conf has services too");
+    assert_eq!(remarks.count(), 1, "{}", said.stderr);
     let copy = "/etc/hosts.allow and /etc/hosts.deny: changed: tcp_wrappers: read once";
     assert!(said.stderr.contains(copy), "{}", said.stderr);
 }
@@ -441,4 +445,36 @@ fn a_service_that_is_off_and_cannot_be_here_is_a_comment() {
     let remarks: Vec<&str> = said.stderr.split("on this machine: ").skip(1).collect();
     let expected = "[service.s] is off, and written as a comment: there is no user \"nobody-of-this-name\"\nnext: see Moving over in oxinetd(8)\n";
     assert_eq!(remarks, [expected]);
+}
+
+/// Who gets in to a service of xinetd.d is often said in xinetd.conf only.
+#[test]
+fn a_part_of_xinetd_d_has_the_defaults_beside_it() {
+    let directory = Directory::new();
+    fs::create_dir(directory.join("xinetd.d")).unwrap();
+    let file = directory.file("xinetd.d/s", ASKS);
+    let folder = directory.join("xinetd.d");
+    let conf = "defaults\n{\n only_from = 192.0.2.0\n}\nincludedir /nowhere\n";
+    directory.file("xinetd.conf", conf);
+    for path in [&folder, &file] {
+        let said = run(Command::new(OXINETD).args(["convert", path]).args(NO_HOSTS));
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let rule = format!(
+            "{}:3: kept: s: only_from: allow = 192.0.2.0/24\n",
+            directory.join("xinetd.conf")
+        );
+        assert!(said.stderr.contains(&rule), "{}", said.stderr);
+        assert!(
+            said.stdout.contains("\nallow = \"192.0.2.0/24\"\n"),
+            "{}",
+            said.stdout
+        );
+        assert!(!said.stderr.contains("/nowhere"), "{}", said.stderr);
+    }
+    fs::remove_file(directory.join("xinetd.conf")).unwrap();
+    let said = run(Command::new(OXINETD)
+        .args(["convert", &folder])
+        .args(NO_HOSTS));
+    assert!(said.stdout.contains("[service.s]\n"), "{}", said.stdout);
+    assert!(!said.stdout.contains("allow"), "{}", said.stdout);
 }

@@ -5,7 +5,7 @@ use super::output::finish;
 use super::{DATA, USAGE};
 use crate::config::inetd::Dialect;
 use crate::config::{Host, Mistake, load_text};
-use crate::convert::{Fate, Files, Hosts, Input, Options, convert};
+use crate::convert::{Fate, Files, Format, Hosts, Input, Options, convert};
 use clap::Args;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -40,7 +40,7 @@ const LARGEST: u64 = 16 << 20;
     oxinetd check"
 )]
 pub(super) struct Convert {
-    /// What to convert; a directory stands for the files that xinetd's includedir takes.
+    /// What to convert; a directory stands for the files that xinetd's includedir takes, and the defaults of the xinetd.conf beside it hold for them.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Write a table for services.d, which the main one includes: services only, no [server] or [defaults].
@@ -130,6 +130,7 @@ impl Convert {
             false => write!(stderr, "{}", converted.report),
         };
         let (table, remarks) = settle(&converted.table, self.drop_in);
+        let remarks = remarks.into_iter().chain(self.inetd_conf_too(inputs));
         for words in remarks {
             let _ = writeln!(stderr, "\non this machine: {words}");
         }
@@ -139,39 +140,90 @@ impl Convert {
     }
 
     fn sources(&self) -> Result<(Vec<Input>, Option<Hosts>), String> {
-        let mut inputs = Vec::new();
-        for path in &self.files {
-            match path.is_dir() {
-                false => inputs.push(input(path)?),
-                true => {
-                    // As its includedir would be read.
-                    let path = fs::canonicalize(path)
-                        .map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
-                    let text = format!("includedir {}\n", path.display());
-                    let name = path.display().to_string();
-                    inputs.push(Input { name, text });
-                }
-            }
+        let inputs: Result<Vec<Input>, String> =
+            self.files.iter().map(|path| source(path)).collect();
+        Ok((inputs?, self.hosts()?))
+    }
+
+    /// Debian's xinetd offers what is in inetd.conf, too.
+    fn inetd_conf_too(&self, inputs: &[Input]) -> Option<String> {
+        let conf = Path::new("/etc/inetd.conf");
+        let is_xinetd = |input: &Input| Format::of(input) == Format::Xinetd;
+        let is_named = self
+            .files
+            .iter()
+            .any(|path| absolute(path).is_ok_and(|path| path == conf));
+        if is_named || !self.are_here() || !inputs.iter().any(is_xinetd) {
+            return None;
         }
-        Ok((inputs, self.hosts()?))
+        let text = Disk.read(conf).ok()?;
+        let has_services = text
+            .lines()
+            .any(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        has_services.then(|| {
+            "/etc/inetd.conf has services too, which xinetd offers where it is started with -inetd_compat, as by Debian: \
+             convert it as well, or have it served as it is, see inetd_conf in services.toml(5)".to_owned()
+        })
+    }
+
+    /// Whether all that is converted is this machine's.
+    fn are_here(&self) -> bool {
+        let is_here = |path: &PathBuf| absolute(path).is_ok_and(|path| path.starts_with("/etc"));
+        self.files.iter().all(is_here)
     }
 
     /// The files that are named; else this machine's, where all that is converted is this machine's.
     fn hosts(&self) -> Result<Option<Hosts>, String> {
-        let is_here = |path: &PathBuf| absolute(path).is_ok_and(|path| path.starts_with("/etc"));
         Ok(match (&self.hosts_allow, &self.hosts_deny) {
             (Some(allow), Some(deny)) => Some(Hosts {
                 allow: input(allow)?,
                 deny: input(deny)?,
                 are_named: true,
             }),
-            _ if self.files.iter().all(is_here) => Some(Hosts {
+            _ if self.are_here() => Some(Hosts {
                 allow: input_if_there("/etc/hosts.allow")?,
                 deny: input_if_there("/etc/hosts.deny")?,
                 are_named: false,
             }),
             _ => None,
         })
+    }
+}
+
+/// What a path means: a file, or what xinetd makes of a folder, or of a file in one, with the defaults
+/// that stand beside it.
+fn source(path: &Path) -> Result<Input, String> {
+    let wrong = |error: io::Error| format!("{}: {}", path.display(), reason(&error));
+    let (word, file) = match path.is_dir() {
+        true => ("includedir", None),
+        false => ("include", Some(input(path)?)),
+    };
+    let path = absolute(path).map_err(wrong)?;
+    let folder = if file.is_some() {
+        path.parent()
+    } else {
+        Some(path.as_path())
+    };
+    let conf = folder
+        .and_then(Path::parent)
+        .map(|above| above.join("xinetd.conf"));
+    let is_part = |file: &Input| Format::of(file) == Format::Xinetd;
+    let conf = conf.filter(|conf| conf.is_file() && file.as_ref().is_none_or(is_part));
+    let include = format!("{word} {}\n", path.display());
+    match (conf, file) {
+        (Some(conf), _) => {
+            let Input { name, text } = input(&conf)?;
+            let is_kept = |line: &&str| !line.trim_start().starts_with("include");
+            let kept = |line| Some(line).filter(is_kept).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().map(kept).collect();
+            let text = format!("{}\n{include}", lines.join("\n"));
+            Ok(Input { name, text })
+        }
+        (None, Some(file)) => Ok(file),
+        (None, None) => Ok(Input {
+            name: path.display().to_string(),
+            text: include,
+        }),
     }
 }
 

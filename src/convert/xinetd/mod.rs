@@ -31,15 +31,24 @@ pub(super) fn convert(input: &Input, options: &Options, output: &mut Output) {
         options,
         output,
         defaults: Settings::default(),
+        has_defaults: false,
         ids: Vec::new(),
     };
     reader.file(input, 0);
+    if !reader.has_defaults {
+        let words = "there are none here: where this belongs to an xinetd.conf convert that, since its defaults may say who gets in";
+        reader
+            .output
+            .note(&input.name, "defaults", Fate::Changed, words);
+    }
 }
 
 struct Reader<'r> {
     options: &'r Options<'r>,
     output: &'r mut Output,
     defaults: Settings,
+    /// Whether there was a section of them.
+    has_defaults: bool,
     /// Of the services so far.
     ids: Vec<String>,
 }
@@ -141,6 +150,7 @@ impl Reader<'_> {
     }
 
     fn defaults(&mut self, section: &Section) {
+        self.has_defaults = true;
         for comment in &section.comments {
             self.output.comment(comment);
         }
