@@ -133,7 +133,14 @@ fn visit(
     talk: Talk,
     payload: &[u8],
 ) -> Result<(), &'static str> {
-    let mut stream = open(server, number)?;
+    // xinetd looks for the names of those whom its own services serve, and one address has a name everywhere.
+    let has_name = matches!(talk, Talk::Echo(_) | Talk::Silence(_));
+    let source = if has_name {
+        Ipv4Addr::LOCALHOST
+    } else {
+        own(number)
+    };
+    let mut stream = open(server, source)?;
     let mut told = Vec::new();
     if !payload.is_empty() {
         stream.write_all(payload).map_err(kind)?;
@@ -155,8 +162,13 @@ fn visit(
     is_right.then_some(()).ok_or("wrong")
 }
 
-/// Connects from an address that belongs to this client.
-pub(crate) fn open(server: SocketAddr, number: usize) -> Result<TcpStream, &'static str> {
+/// The address of a client.
+pub(crate) fn own(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f01_0001 + number as u32)
+}
+
+/// Connects from an address.
+pub(crate) fn open(server: SocketAddr, source: Ipv4Addr) -> Result<TcpStream, &'static str> {
     let of_kernel = |errno: nix::errno::Errno| kind(errno.into());
     let fd = socket(
         AddressFamily::Inet,
@@ -165,7 +177,6 @@ pub(crate) fn open(server: SocketAddr, number: usize) -> Result<TcpStream, &'sta
         None,
     )
     .map_err(of_kernel)?;
-    let source = Ipv4Addr::from(0x7f01_0001 + number as u32);
     let source = SockaddrStorage::from(SocketAddr::from((source, 0)));
     let patience = TimeVal::seconds(PATIENCE);
     setsockopt(&fd, sockopt::IpBindAddressNoPort, &true).map_err(of_kernel)?;
@@ -190,7 +201,7 @@ fn kind(error: std::io::Error) -> &'static str {
 /// they come back.
 pub(crate) fn bulk(server: SocketAddr, seconds: f64, is_echoed: bool) -> Result<f64, &'static str> {
     const CHUNK: usize = 251 * 512;
-    let mut stream = open(server, 0)?;
+    let mut stream = open(server, Ipv4Addr::LOCALHOST)?;
     let mut other_way = stream.try_clone().map_err(kind)?;
     let since = Instant::now();
     let sender = std::thread::spawn(move || -> Result<u64, &'static str> {

@@ -173,7 +173,7 @@ fn open_all(server: &Server, level: usize) -> Result<Vec<TcpStream>, String> {
 
 fn open_one(server: &Server, number: usize) -> Result<TcpStream, String> {
     let failed = |what: &str| format!("session {number}: {what}");
-    let mut client = load::open(server.at(HELD), number % 250).map_err(failed)?;
+    let mut client = load::open(server.at(HELD), load::own(number % 250)).map_err(failed)?;
     let mut told = [0; TOLD.len()];
     match client.read_exact(&mut told) {
         Ok(()) if told == *TOLD => Ok(client),
