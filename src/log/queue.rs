@@ -5,6 +5,8 @@
 
 /// Bytes kept for a sink that takes none.
 pub(super) const LIMIT: usize = 1024 * 1024;
+/// Bytes of memory that an empty queue keeps.
+const KEPT: usize = 64 * 1024;
 
 /// Rendered lines, oldest first.
 #[derive(Debug, Default)]
@@ -90,6 +92,10 @@ impl Queue {
 
     fn remove(&mut self, count: usize) {
         self.bytes.drain(..count);
+        // A start with ten thousand services says a lot at once.
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
+        }
         self.notice = match self.notice {
             Some((end, lost)) if end > count => Some((end - count, lost)),
             _ => None,

@@ -133,7 +133,7 @@ impl Supervisor {
     }
 
     fn try_to_store(&mut self) -> Result<(), Errno> {
-        let is_ours = |listener: &Listener| listener.unit.is_none();
+        let is_ours = |listener: &Listener| listener.unit().is_none();
         let mut sockets: Vec<(ListenerId, BorrowedFd)> = self
             .listeners
             .iter()

@@ -46,10 +46,6 @@ pub(super) struct Listener {
     pub(super) state: State,
     /// When it was bound, or could not be for the first time.
     pub(super) since: Since,
-    /// What it is really bound to, where the kernel chose the port.
-    chosen: Option<Box<Address>>,
-    /// What it was bound with, where that is not what is usual.
-    options: Option<Box<SocketOptions>>,
     socket: Option<OwnedFd>,
     /// Whether its flags are those that a `wait` program is given.
     pub(super) blocks: bool,
@@ -60,16 +56,26 @@ pub(super) struct Listener {
     pub(super) took: u64,
     /// The table no longer names it: it is closed when the worker has let go of it.
     pub(super) unwanted: bool,
-    /// The name under which a unit of systemd has handed it over.
-    pub(super) unit: Option<Box<str>>,
     /// Somebody else has it, and clients may wait in its queue when we have closed it.
     pub(super) goes_on: bool,
-    /// Device and inode of a Unix socket in the file system, to remove only our own.
-    file: Option<Box<(u64, u64)>>,
     /// The next pause between attempts to bind, in seconds.
     retry: u8,
     /// The last failure that was told, to tell each once.
     told: Option<Errno>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few listeners have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// What it is really bound to, where the kernel chose the port.
+    chosen: Option<Address>,
+    /// What it was bound with.
+    options: SocketOptions,
+    /// The name under which a unit of systemd has handed it over.
+    unit: Option<String>,
+    /// Device and inode of a Unix socket in the file system, to remove only our own.
+    file: Option<(u64, u64)>,
 }
 
 impl Listener {
@@ -79,19 +85,29 @@ impl Listener {
             endpoint,
             state: State::NotBound,
             since: Since::now(),
-            chosen: None,
-            options: None,
             socket: None,
             blocks: false,
             served_for: None,
             took: 0,
             unwanted: false,
-            unit: None,
             goes_on: false,
-            file: None,
             retry: RETRY.0,
             told: None,
+            rare: None,
         }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn file(&self) -> Option<(u64, u64)> {
+        self.rare.as_ref()?.file
+    }
+
+    /// The name under which a unit of systemd has handed it over.
+    pub(super) fn unit(&self) -> Option<&str> {
+        self.rare.as_ref()?.unit.as_deref()
     }
 
     /// The bound socket.
@@ -101,19 +117,22 @@ impl Listener {
 
     /// What it is really bound to, or will be.
     pub(super) fn bound(&self) -> &Address {
-        self.chosen.as_deref().unwrap_or(&self.endpoint.address)
+        let chosen = self.rare.as_ref().and_then(|rare| rare.chosen.as_ref());
+        chosen.unwrap_or(&self.endpoint.address)
     }
 
     /// What it was bound with.
     pub(super) fn options(&self) -> SocketOptions {
-        self.options.as_deref().copied().unwrap_or_default()
+        let rare = self.rare.as_ref();
+        rare.map_or_else(SocketOptions::default, |rare| rare.options)
     }
 
     /// Notes what it is bound with. Returns what was noted before.
     fn note_options(&mut self, options: SocketOptions) -> SocketOptions {
         let before = self.options();
-        let is_usual = options == SocketOptions::default();
-        self.options = (!is_usual).then(|| Box::new(options));
+        if before != options {
+            self.rare().options = options;
+        }
         before
     }
 
@@ -172,7 +191,9 @@ impl Listener {
             Some(Ok(Some(real))) => Address::Inet(with_scope(real, &address)),
             _ => address,
         };
-        self.chosen = (bound != self.endpoint.address).then(|| Box::new(bound));
+        if bound != *self.bound() {
+            self.rare().chosen = Some(bound);
+        }
         self.note_options(options);
         self.begin(socket);
         Ok(())
@@ -180,8 +201,10 @@ impl Listener {
 
     /// Takes a socket that is bound to the endpoint's address already.
     pub(super) fn adopt(&mut self, handed: Handed, options: SocketOptions) {
-        self.unit = handed.unit().map(Box::from);
-        self.goes_on = self.unit.is_some();
+        if let Some(unit) = handed.unit() {
+            self.rare().unit = Some(unit.to_owned());
+        }
+        self.goes_on = self.unit().is_some();
         self.begin(handed.into_socket());
         self.note_options(options);
         let Some(socket) = self.socket() else { return };
@@ -189,15 +212,17 @@ impl Listener {
         // A unit says itself whose its socket is. Ours were as the table said then; what can no more be
         // changed holds when they are bound again.
         let _ = match self.bound() {
-            _ if self.unit.is_some() => Ok(()),
-            Address::Path(path) => options.file.give(path, self.file.as_deref().copied()),
+            _ if self.unit().is_some() => Ok(()),
+            Address::Path(path) => options.file.give(path, self.file()),
             Address::Inet(_) => options.set_device(socket),
             Address::Abstract(_) => Ok(()),
         };
     }
 
     fn begin(&mut self, socket: OwnedFd) {
-        self.file = file_of(self.bound()).map(Box::new);
+        if let Some(file) = file_of(self.bound()) {
+            self.rare().file = Some(file);
+        }
         self.socket = Some(socket);
         self.state = State::Resting;
         self.since = Since::now();
@@ -206,8 +231,8 @@ impl Listener {
     }
 
     /// The socket of a unit, when it is not needed here any more, with its name.
-    pub(super) fn give_back(&mut self) -> Option<(OwnedFd, Box<str>)> {
-        let name = self.unit.take()?;
+    pub(super) fn give_back(&mut self) -> Option<(OwnedFd, String)> {
+        let name = self.rare.as_mut()?.unit.take()?;
         Some((self.socket.take()?, name))
     }
 
@@ -224,9 +249,10 @@ impl Listener {
         if self.goes_on {
             return;
         }
-        let Some(file) = self.file.take() else { return };
+        let file = self.rare.as_mut().and_then(|rare| rare.file.take());
+        let Some(file) = file else { return };
         if let Address::Path(path) = self.bound() {
-            if file_of(self.bound()) == Some(*file) {
+            if file_of(self.bound()) == Some(file) {
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -250,7 +276,7 @@ impl Listener {
         options.renew(socket, transport);
         let changed = match self.bound() {
             Address::Path(path) if before.file != options.file => {
-                options.file.give(path, self.file.as_deref().copied())
+                options.file.give(path, self.file())
             }
             Address::Inet(_) if before.device != options.device => options.set_device(socket),
             _ => Ok(()),

@@ -444,7 +444,7 @@ impl Supervisor {
             }
         }
         if let Some((socket, name)) = listener.give_back() {
-            self.handovers.give_back(socket, name.into());
+            self.handovers.give_back(socket, name);
         }
         listener.close();
     }

@@ -27,10 +27,10 @@ pub(super) struct Entry {
     plan: Option<Rc<Plan>>,
     pub(super) tally: LazyTally,
     pub(super) listeners: Vec<ListenerId>,
-    /// How long its `wait` program rests next.
-    backoff: Duration,
+    /// How often its `wait` program was told to rest, each time twice as long.
+    rests: u8,
     /// Runs of it in a row that may have consumed nothing.
-    doubts: u32,
+    doubts: u8,
     /// Who else may have its sockets.
     pub(super) background: Background,
     /// Removed from the table.
@@ -47,7 +47,7 @@ impl Entry {
             plan: None,
             tally: LazyTally::default(),
             listeners: Vec::new(),
-            backoff: BACKOFF.0,
+            rests: 0,
             doubts: 0,
             background: Background::default(),
             retired: false,
@@ -71,7 +71,7 @@ impl Entry {
         self.policy = policy;
         self.plan = None;
         self.retired = false;
-        self.backoff = BACKOFF.0;
+        self.rests = 0;
     }
 
     /// The table has it no more.
@@ -82,9 +82,10 @@ impl Entry {
 
     /// How long to rest now; the next time twice as long.
     pub(super) fn back_off(&mut self) -> Duration {
-        let pause = self.backoff;
-        self.backoff = (pause * 2).min(BACKOFF.1);
-        pause
+        let times = 1u32.checked_shl(self.rests.into());
+        let pause = times.map_or(BACKOFF.1, |times| BACKOFF.0.saturating_mul(times));
+        self.rests = self.rests.saturating_add(1);
+        pause.min(BACKOFF.1)
     }
 
     /// A run of its `wait` program that may have consumed nothing: a short rest from the third in a
@@ -96,7 +97,7 @@ impl Entry {
 
     /// All is well again.
     pub(super) fn calm_down(&mut self) {
-        self.backoff = BACKOFF.0;
+        self.rests = 0;
         self.doubts = 0;
     }
 }
