@@ -1,6 +1,7 @@
 //! Clients that vanish, programs that outlive them, and the limits that end both.
 
 mod lifetime;
+mod relayed;
 mod sockets;
 mod tree;
 mod vanished;

@@ -156,6 +156,17 @@ pub enum Order {
         /// Whether the client's lines end in CRLF and the program's in LF.
         newline: bool,
     },
+    /// The program of an `Attend` has ended: nobody comes back to its terminal, and its client may
+    /// not keep what is left for ever.
+    Exited {
+        /// The number of the `Attend`.
+        number: u64,
+    },
+    /// Pass on no more of an `Attend`, whatever is left.
+    Cut {
+        /// Its number.
+        number: u64,
+    },
     /// End this connection.
     End {
         /// Its number.

@@ -108,6 +108,12 @@ impl Order {
                 to.u8(13).u64(number).u8(position(&WAYS, way));
                 to.u8(newline.into());
             }
+            Order::Exited { number } => {
+                to.u8(18).u64(number);
+            }
+            Order::Cut { number } => {
+                to.u8(14).u64(number);
+            }
             Order::End { number } => {
                 to.u8(15).u32(number);
             }
@@ -144,6 +150,8 @@ impl Order {
                 way: from.one_of(&WAYS, "no such way")?,
                 newline: from.boolean()?,
             },
+            18 => Order::Exited { number: from.u64() },
+            14 => Order::Cut { number: from.u64() },
             15 => Order::End {
                 number: from.positive("a connection has number 0")?,
             },
@@ -717,6 +725,8 @@ mod tests {
             }),
             (any::<u32>(), prefix()).prop_map(|(serial, prefix)| Order::Unban { serial, prefix }),
             (1u32..).prop_map(|number| Order::End { number }),
+            any::<u64>().prop_map(|number| Order::Exited { number }),
+            any::<u64>().prop_map(|number| Order::Cut { number }),
             (any::<u64>(), 0..3usize, any::<bool>()).prop_map(|(number, way, newline)| {
                 Order::Attend {
                     number,

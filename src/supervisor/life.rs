@@ -128,9 +128,15 @@ impl Watched {
         self.tree.grow(root)
     }
 
+    /// Whether its connection is still passed on.
+    fn is_passed_on(&self) -> bool {
+        self.passed_on.strong_count() > 0
+    }
+
     /// Whether nothing is left of it when its program has ended. Its control group is gone then.
     fn is_over(&mut self, pid: i32) -> bool {
         self.has_ended
+            && !self.is_passed_on()
             && match &self.group {
                 Some(group) => group.remove(),
                 None => self.tree.is_empty() && (pid < 0 || is_group_empty(pid)),
@@ -185,6 +191,7 @@ impl Supervisor {
         let ends = ends.filter(|_| self.lives.has_pulse);
         let mut watched = Watched::new(session, life, began, ends);
         watched.group = self.spawner.take_group(spawned);
+        watched.passed_on = self.relays.life(session.id.number);
         if watched.next_look(began).is_some() {
             self.lives.enter(spawned.pid, watched);
             self.time_lives();
@@ -288,6 +295,7 @@ impl Supervisor {
                 break;
             }
         }
+        self.cut_off(pid, limit);
         self.lives.look_at(pid, now + LOOK);
     }
 
@@ -327,10 +335,26 @@ impl Supervisor {
         watched.signal(pid, Signal::SIGTERM);
         watched.signal(pid, Signal::SIGCONT);
         let (session, has_ended) = (watched.session, watched.has_ended);
+        let is_passed_on = watched.is_passed_on();
         let grace = Duration::from_secs(watched.life.grace.into());
         self.lives.look_at(pid, now + grace);
-        if has_ended {
+        self.cut_off(pid, limit);
+        // Else its end says so.
+        if has_ended && !is_passed_on {
             self.observe_session(session, |session| Event::Swept { session, limit });
         }
+    }
+
+    /// Ends the connection of a session that has reached a limit, if only the connection is left.
+    fn cut_off(&mut self, pid: i32, limit: LifeLimit) {
+        if let Some(watched) = self.lives.sessions.get(&pid) {
+            self.cut_relay(watched.session.id.number, Some(limit));
+        }
+    }
+
+    /// The connection of a session is over, and its program has ended: perhaps nothing is left of it.
+    pub(super) fn forget_life_soon(&mut self, pid: i32) {
+        self.lives.look_at(pid, Instant::now());
+        self.time_lives();
     }
 }

@@ -2,7 +2,8 @@
 //! it, and what it has passed on comes back for the end record.
 //!
 //! A connection is over when its program has ended and nothing more passes, whichever comes first;
-//! until then it keeps its permit, so that clients that read slowly count. While there is no worker,
+//! until then it keeps its permit, so that clients that read slowly count, and its limits: one that
+//! has reached a limit or is killed when its program has ended is cut off. While there is no worker,
 //! or its control socket is full, what is to be handed over waits here. When the worker dies what it
 //! had is over, and what is waiting is the next one's.
 //!
@@ -14,12 +15,14 @@ use super::account::Ended;
 use super::children::SessionFacts;
 use crate::admission::Permit;
 use crate::control::{LENGTH, Order, Way};
+use crate::event::Event;
 use crate::launch::{Far, Handover};
 use crate::sys::socket::send_record;
 use crate::sys::{Errno, limits};
-use crate::table::{Service, ServiceId, Stdio};
+use crate::table::{LifeLimit, Service, ServiceId, Stdio};
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 /// Handovers that may wait before listeners rest.
@@ -34,7 +37,8 @@ const EACH: usize = 3;
 /// Connections that the worker passes on for programs.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
-    waiting: VecDeque<(Order, Handover)>,
+    /// What the worker is to be told of them, in this order, and what goes with it.
+    waiting: VecDeque<(u64, Order, Option<Handover>)>,
     /// By connection number.
     live: HashMap<u64, Relay>,
     /// How many the worker has room for; 0 for not known yet.
@@ -43,6 +47,9 @@ pub(super) struct Relays {
 
 #[derive(Debug)]
 struct Relay {
+    session: SessionFacts,
+    /// Lives for as long as it does.
+    life: Rc<()>,
     /// Bytes that we have sent ourselves.
     greeted: u64,
     began: Instant,
@@ -88,29 +95,38 @@ impl Relays {
         self.live.values().filter(|it| it.left.is_some()).count()
     }
 
+    /// Those connections: number, facts and beginning.
+    pub(super) fn left(&self) -> impl Iterator<Item = (u64, SessionFacts, Instant)> + '_ {
+        let left = self.live.iter().filter(|(_, it)| it.left.is_some());
+        left.map(|(number, it)| (*number, it.session, it.began))
+    }
+
+    /// One of them.
+    pub(super) fn one_left(&self, number: u64) -> Option<(SessionFacts, Instant)> {
+        let relay = self.live.get(&number).filter(|it| it.left.is_some())?;
+        Some((relay.session, relay.began))
+    }
+
+    /// What lives for as long as this connection does, if the worker passes it on.
+    pub(super) fn life(&self, number: u64) -> Weak<()> {
+        let relay = self.live.get(&number);
+        relay.map_or_else(Weak::new, |relay| Rc::downgrade(&relay.life))
+    }
+
     /// Sends what waits, in order, until there is no room.
     pub(super) fn send(&mut self, worker: BorrowedFd) -> Result<(), Errno> {
-        while let Some((order, handover)) = self.waiting.front() {
-            let number = match order {
-                Order::Attend { number, .. } => *number,
-                _ => 0,
-            };
-            // One whose program could not be started is closed.
-            if let Some(relay) = self.live.get_mut(&number) {
-                let record: [u8; LENGTH] = order.encode();
-                let client = handover.client.as_fd();
-                match &handover.far {
-                    Far::Pipes(input, output) => {
-                        send_record(worker, &record, &[client, input.as_fd(), output.as_fd()])
-                    }
-                    Far::Terminal(master) => {
-                        send_record(worker, &record, &[client, master.as_fd()])
-                    }
-                }?;
+        while let Some((number, order, handover)) = self.waiting.front() {
+            // One whose program could not be started is closed, of one that is over nothing is told.
+            let relay = self.live.get_mut(number).filter(|it| it.over.is_none());
+            if let Some(relay) = relay {
+                send(worker, order, handover.as_ref())?;
                 relay.is_handed = true;
             }
-            let sent = self.waiting.pop_front().map(|(_, handover)| handover.far);
-            if let (Some(Far::Terminal(master)), Some(relay)) = (sent, self.live.get_mut(&number)) {
+            let Some((number, _, handover)) = self.waiting.pop_front() else {
+                break;
+            };
+            let far = handover.map(|handover| handover.far);
+            if let (Some(Far::Terminal(master)), Some(relay)) = (far, self.live.get_mut(&number)) {
                 relay.master = Some(master).filter(|_| !relay.is_executed);
             }
         }
@@ -127,6 +143,20 @@ impl Relays {
     /// Its program was never run.
     pub(super) fn forget(&mut self, number: u64) {
         self.live.remove(&number);
+    }
+}
+
+fn send(worker: BorrowedFd, order: &Order, handover: Option<&Handover>) -> Result<(), Errno> {
+    let record: [u8; LENGTH] = order.encode();
+    let Some(handover) = handover else {
+        return send_record(worker, &record, &[]);
+    };
+    let client = handover.client.as_fd();
+    match &handover.far {
+        Far::Pipes(input, output) => {
+            send_record(worker, &record, &[client, input.as_fd(), output.as_fd()])
+        }
+        Far::Terminal(master) => send_record(worker, &record, &[client, master.as_fd()]),
     }
 }
 
@@ -147,6 +177,8 @@ impl Supervisor {
         };
         let number = session.id.number;
         let relay = Relay {
+            session,
+            life: Rc::default(),
             greeted: service.banner.as_ref().map_or(0, String::len) as u64,
             began,
             is_handed: false,
@@ -161,9 +193,13 @@ impl Supervisor {
             way,
             newline,
         };
-        self.relays.waiting.push_back((order, handover));
-        self.send_orders();
+        self.tell_of_relay(number, order, Some(handover));
         self.start_worker_soon();
+    }
+
+    fn tell_of_relay(&mut self, number: u64, order: Order, handover: Option<Handover>) {
+        self.relays.waiting.push_back((number, order, handover));
+        self.send_orders();
     }
 
     /// Nothing more passes between a client and its program.
@@ -177,7 +213,18 @@ impl Supervisor {
         }
     }
 
-    /// A program behind pipes has ended.
+    /// Ends a connection whose program has ended, whatever its client has still to take: it has reached
+    /// this limit, or somebody wants it to end.
+    pub(super) fn cut_relay(&mut self, number: u64, limit: Option<LifeLimit>) {
+        let relay = self.relays.live.get_mut(&number);
+        let Some((ended, _)) = relay.and_then(|relay| relay.left.as_deref_mut()) else {
+            return;
+        };
+        ended.limit = ended.limit.or(limit);
+        self.tell_of_relay(number, Order::Cut { number }, None);
+    }
+
+    /// A program behind pipes or on a terminal has ended.
     pub(super) fn leave_relay(&mut self, ended: Ended, permit: Permit<ServiceId>) {
         let number = ended.session.id.number;
         self.relays.executed(number);
@@ -188,6 +235,7 @@ impl Supervisor {
                 if let Some(relay) = relay {
                     relay.left = Some(Box::new((ended, permit)));
                 }
+                self.tell_of_relay(number, Order::Exited { number }, None);
             }
             None => self.finish_relay(number, (ended, permit), Passed::default()),
         }
@@ -206,6 +254,7 @@ impl Supervisor {
             moved = moved.map(|(received, sent)| (received, sent + relay.greeted));
         }
         let service = ended.session.service;
+        self.forget_life_soon(ended.exit.pid);
         self.tell_end(ended, moved);
         let made_room = self.admission.release(permit);
         self.follow(service, made_room);
@@ -224,12 +273,30 @@ impl Supervisor {
         }
     }
 
-    /// Tells of all whose program has ended, whatever still waits to be passed on.
+    /// Tells of all, whatever still waits to be passed on: we stop. Of a program that runs nobody
+    /// will know how it ended.
     pub(super) fn close_relays(&mut self) {
-        let all = self.relays.live.iter();
-        let left = all.filter(|(_, it)| it.left.is_some());
-        for number in left.map(|(number, _)| *number).collect::<Vec<_>>() {
+        let left = self.relays.left().map(|(number, ..)| number);
+        for number in left.collect::<Vec<_>>() {
             self.on_passed(number, Passed::default());
+        }
+        let mut live: Vec<Relay> = std::mem::take(&mut self.relays.live)
+            .into_values()
+            .collect();
+        live.retain(|relay| relay.is_executed);
+        live.sort_unstable_by_key(|relay| relay.session.id.number);
+        for relay in live {
+            let duration = relay.began.elapsed();
+            let moved = relay.over.and_then(|passed| passed.moved);
+            let moved = moved.map(|(received, sent)| (received, sent + relay.greeted));
+            let (received, sent) = moved.unzip();
+            self.observe_session(relay.session, |session| Event::Finished {
+                session,
+                duration,
+                received,
+                sent,
+                reason: "stopped",
+            });
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Errno;
 use super::address::Address;
 use super::fd::raise;
 use super::socket::peer_address;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr,
     connect as nix_connect, getsockopt, recv, send as nix_send, setsockopt, shutdown, socket,
@@ -95,6 +96,14 @@ pub fn send(socket: BorrowedFd, bytes: &[u8]) -> Result<usize, Errno> {
             MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
         )
     })
+}
+
+/// Bytes of what was sent that the client has not taken yet, or not acknowledged.
+pub fn unsent(socket: BorrowedFd) -> usize {
+    let mut count = 0i32;
+    // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ, writes an int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    Errno::result(result).map_or(0, |_| usize::try_from(count).unwrap_or_default())
 }
 
 /// Says that we send no more: the client reads the end after what was sent.

@@ -12,6 +12,7 @@ mod accept;
 mod datagrams;
 mod listeners;
 mod orders;
+mod parting;
 mod recency;
 mod reflection;
 mod relay;
@@ -29,6 +30,7 @@ use crate::sys::time::Clock;
 use crate::sys::{Errno, confine, limits};
 use crate::table::{Acl, Address};
 use listeners::Listeners;
+use parting::Parting;
 use recency::Recency;
 use reflection::OwnSockets;
 use relay::{Relays, Side};
@@ -45,6 +47,9 @@ use tally::Tallies;
 /// How long a connection may move nothing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client may take nothing of what is left for it when the other side has ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Events of one turn at most.
 const EVENTS: usize = 256;
 
@@ -58,6 +63,8 @@ pub struct Settings {
     pub max_connections: u32,
     /// How long a connection may move nothing.
     pub idle_timeout: Duration,
+    /// How long a client may take nothing of what is left for it when the other side has ended.
+    pub patience: Duration,
     /// Descriptors that the process may have (RLIMIT_NOFILE).
     pub descriptors: u64,
 }
@@ -106,6 +113,7 @@ pub fn main(max_connections: u32) -> ExitCode {
         let settings = Settings {
             max_connections,
             idle_timeout: IDLE_TIMEOUT,
+            patience: PATIENCE,
             descriptors,
         };
         run(std::io::stdin().as_fd(), settings)
@@ -156,6 +164,8 @@ struct Worker<'a> {
     lists: HashMap<u32, Rc<Acl>>,
     /// Refused clients that have not gone yet.
     leaving: Leaving,
+    /// Clients of relays that have not ended yet.
+    parting: Parting,
     sessions: Recency<Session>,
     relays: Relays,
     /// Where clients of services are passed on to.
@@ -189,6 +199,7 @@ impl<'a> Worker<'a> {
             policies: HashMap::new(),
             lists: HashMap::new(),
             leaving: Leaving::new(settings.descriptors),
+            parting: Parting::new(settings.descriptors),
             sessions: Recency::new(),
             relays: Relays::default(),
             targets: HashMap::new(),
@@ -221,14 +232,17 @@ impl<'a> Worker<'a> {
                 Source::Session(slot) => self.advance(slot, ready),
                 Source::Relay(slot, side) => self.wake_relay(slot, side, ready),
                 Source::Leaving(number) => self.leaving.gone(number),
+                Source::Parting(number) => self.drain_parting(number),
             }
         }
         self.advance_busy_relays();
+        self.redial();
         self.give_up_dialling();
         self.end_lingering_relays();
         self.look_after_the_deaf();
         self.end_idle();
         self.leaving.expire(self.now);
+        self.parting.look(self.now);
         self.listeners.wake(&self.poller, self.now);
         self.tallies.report(&mut self.reports, self.now);
         self.send_reports()
@@ -244,6 +258,7 @@ impl<'a> Worker<'a> {
         [
             idle,
             leaving,
+            self.parting.next_due(),
             // When the control socket has room the poller says so.
             reports.filter(|_| !self.control_is_full),
             self.relays.next_due(),
@@ -305,6 +320,7 @@ enum Source {
     Listener(ListenerId),
     Session(u32),
     Leaving(u32),
+    Parting(u32),
     Relay(u32, Side),
 }
 
@@ -318,6 +334,7 @@ impl Source {
             Source::Relay(slot, Side::Client) => 4 << 32 | u64::from(slot),
             Source::Relay(slot, Side::Far) => 5 << 32 | u64::from(slot),
             Source::Relay(slot, Side::Input) => 6 << 32 | u64::from(slot),
+            Source::Parting(number) => 7 << 32 | u64::from(number),
         }
     }
 
@@ -329,6 +346,7 @@ impl Source {
             (4, slot) => Source::Relay(slot, Side::Client),
             (5, slot) => Source::Relay(slot, Side::Far),
             (6, slot) => Source::Relay(slot, Side::Input),
+            (7, number) => Source::Parting(number),
             _ => Source::Control,
         }
     }

@@ -120,6 +120,8 @@ impl Worker<'_> {
                 way,
                 newline,
             } => self.attend(number, way, newline, descriptors),
+            Order::Exited { number } => self.program_has_ended(number),
+            Order::Cut { number } => self.cut_relay(number),
             Order::Forget { service } => {
                 self.policies.remove(&service);
                 self.targets.remove(&service);
@@ -222,7 +224,9 @@ impl Worker<'_> {
     /// makes way in good order before the kernel refuses one, and what an order brings gets through.
     pub(super) fn fit_to_descriptors(&mut self) {
         let programs = self.relays.programs() * MOST_DESCRIPTORS;
-        let taken = (self.listeners.len() + self.leaving.most() + programs) as u64 + SPARE;
+        let taken = (self.listeners.len() + self.leaving.most() + self.parting.most() + programs)
+            as u64
+            + SPARE;
         // A client that is passed on takes two.
         let each = if self.targets.is_empty() { 1 } else { 2 };
         let left = self.settings.descriptors.saturating_sub(taken) / each;

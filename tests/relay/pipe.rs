@@ -396,3 +396,54 @@ fn hundreds_of_idle_connections_wait_in_one_worker() {
     });
     server.stop();
 }
+
+#[test]
+fn an_answer_is_not_cut_although_its_client_goes_on_sending() {
+    use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const ANSWER: usize = 3_000_000;
+    let server = piped("command = [\"/usr/bin/head\", \"-c\", \"3000000\", \"/dev/zero\"]").start();
+    let client = server.connect("a");
+    setsockopt(client.fd(), RcvBuf, &65536).unwrap();
+    let has_all = AtomicBool::new(false);
+    let mut sender = std::net::TcpStream::from(nix::unistd::dup(client.fd()).unwrap());
+    let received = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !has_all.load(Ordering::Relaxed) && sender.write(&[b'x'; 65536]).is_ok() {}
+        });
+        let mut received = 0;
+        // Slower than it comes: most of it waits in the kernel when the program has ended.
+        let end = loop {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            match client.read(16384) {
+                Got::Bytes(bytes) => received += bytes.len(),
+                end => break end,
+            }
+        };
+        has_all.store(true, Ordering::Relaxed);
+        (received, end)
+    });
+    assert_eq!(received, (ANSWER, Got::End));
+    assert_eq!(server.wait_end("a").number("sent"), ANSWER as u64);
+    server.stop();
+}
+
+#[test]
+fn sessions_that_live_when_the_server_stops_have_an_end_record() {
+    let server = piped("command = [\"/bin/cat\"]")
+        .service("pty", "stdio = \"pty\"\ncommand = [\"/bin/cat\"]")
+        .start();
+    let clients = ["a", "pty"].map(|service| (service, server.connect(service)));
+    for (service, client) in &clients {
+        client.send("x").expect("x");
+        server.wait_start(service);
+    }
+    server.signal(Signal::SIGTERM);
+    for (service, client) in clients {
+        client.expect_end();
+        let end = server.wait_end(service);
+        assert_eq!(end.field("reason"), Some("stopped"));
+        assert_eq!((end.field("received"), end.field("sent")), (None, None));
+    }
+    server.stop();
+}

@@ -260,3 +260,38 @@ fn a_reload_names_another_target() {
     two.join().unwrap();
     server.stop();
 }
+
+#[test]
+fn a_target_whose_queue_is_full_for_a_moment_is_called_again() {
+    use nix::sys::socket::{Backlog, listen};
+    use std::os::unix::net::UnixStream;
+    let builder = server();
+    let path = builder.directory().path().join("target");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    // The only place in its queue.
+    let queued = UnixStream::connect(&path).unwrap();
+    let body = "listen = \"127.0.0.1:0\"\nredirect = \"unix:{dir}/target\"";
+    let server = builder.service("web", body).start();
+    let client = server.connect("web");
+    client.send("hello").half_close();
+    until("it is calling", || {
+        server.status().of("web")["pending"] == 1
+    });
+    drop((listener.accept().unwrap(), queued));
+    answer_at_the_end(listener.accept().unwrap().0);
+    assert_eq!(client.read_text(), "you said hello");
+    server.wait_end("web");
+    // One that stays full is given up like others.
+    let _queued = UnixStream::connect(&path).unwrap();
+    let began = Instant::now();
+    let used = cpu_time(worker(&server));
+    server.connect("web").expect_end();
+    assert!(began.elapsed() >= Duration::from_millis(4900));
+    let used = cpu_time(worker(&server)) - used;
+    assert!(used < Duration::from_millis(500), "{used:?}");
+    let told = |line: &Line| line.0.contains("connection timed out (ETIMEDOUT)");
+    server.log().wait_for(told);
+    assert_eq!(server.stop().of("web", "failed"), 1);
+}

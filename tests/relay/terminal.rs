@@ -341,3 +341,46 @@ fn an_ordinary_user_has_a_terminal_too() {
     server.wait_end("a");
     server.stop();
 }
+
+#[test]
+fn a_program_that_closes_its_terminal_is_not_hung_up() {
+    let text = "echo bye; exec <&- >&- 2>&-; sleep 1; exit 7";
+    let back = "exec <&- >&- 2>&-; sleep 0.2; echo back >/dev/tty";
+    let server = quiet(&script(text))
+        .service("raw", &format!("pty = {{ raw = true }}\n{}", script(text)))
+        .service("back", &format!("stdio = \"pty\"\n{}", script(back)))
+        .start();
+    let client = server.connect("back");
+    assert_eq!(client.read_text(), "back\r\n");
+    for (service, said) in [("a", "bye\r\n"), ("raw", "bye\n")] {
+        assert_eq!(server.connect(service).read_text(), said);
+        let end = server.wait_end(service);
+        assert_eq!(end.field("status"), Some("exit:7"));
+        assert_eq!(end.field("reason"), Some("exited"));
+    }
+    // A client that leaves hangs up all the same.
+    let client = server.connect("a");
+    client.expect("bye\r\n");
+    client.reset();
+    let end = &server.wait_ends("a", 2)[1];
+    assert_eq!(end.field("status"), Some("signal:HUP"));
+    assert_eq!(end.field("reason"), Some("client-left"));
+    server.stop();
+}
+
+#[test]
+fn many_short_programs_end_by_themselves() {
+    let server = quiet("max_connections = 200\ncommand = [\"/usr/bin/sort\"]").start();
+    let clients: Vec<Client> = (0..100).map(|_| server.connect("a")).collect();
+    for client in &clients {
+        client.send("b\na\n").half_close();
+    }
+    for client in &clients {
+        assert_eq!(client.read_text(), "a\r\nb\r\n");
+    }
+    for end in server.wait_ends("a", 100) {
+        assert_eq!(end.field("status"), Some("exit:0"));
+        assert_eq!(end.field("reason"), Some("exited"));
+    }
+    server.stop();
+}

@@ -34,7 +34,7 @@ pub(super) struct Killing {
     target: Target,
     signal: Signal,
     count: u64,
-    /// How many of them the worker has closed.
+    /// How many of them the worker closes.
     closed: u64,
 }
 
@@ -307,6 +307,10 @@ impl Supervisor {
                     if !self.lives.signal(pid, signal) {
                         signal_group(pid, signal);
                     }
+                }
+                Found::Left(number) => {
+                    killing.closed += 1;
+                    self.cut_relay(number, None);
                 }
                 Found::Session(number) => {
                     killing.closed += 1;

@@ -63,6 +63,9 @@ pub(super) enum Task {
 pub(super) enum Found {
     /// A program of ours, by pid.
     Program(i32),
+    /// A connection whose program has ended and whose client has yet to take what is left, by its
+    /// number.
+    Left(u64),
     /// A session of the worker, by its number there.
     Session(u32),
 }

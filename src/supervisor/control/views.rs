@@ -216,7 +216,10 @@ impl Supervisor {
         let sessions = self.link.sessions();
         let sessions = sessions.filter(|(_, service, ..)| is_asked(*service));
         let sessions = sessions.map(|(number, ..)| Found::Session(number));
-        let mut all: Vec<Found> = programs.chain(sessions).collect();
+        let left = self.relays.left();
+        let left = left.filter(|(_, session, _)| is_asked(session.service));
+        let left = left.map(|(number, ..)| Found::Left(number));
+        let mut all: Vec<Found> = programs.chain(left).chain(sessions).collect();
         all.sort_by_cached_key(|found| self.session(*found).map(|(_, id, ..)| id));
         all
     }
@@ -247,6 +250,10 @@ impl Supervisor {
                     return None;
                 };
                 Some((session.service, session.id, session.peer, Some(pid), *born))
+            }
+            Found::Left(number) => {
+                let (session, began) = self.relays.one_left(number)?;
+                Some((session.service, session.id, session.peer, None, began))
             }
             Found::Session(number) => {
                 let (id, service, peer, born) = self.link.session(number)?;

@@ -5,6 +5,7 @@ use crate::sys::cgroup::Group;
 use crate::sys::pulse::{Ends, Pulse};
 use crate::sys::tree::Tree;
 use crate::table::{Life, LifeLimit};
+use std::rc::Weak;
 use std::time::{Duration, Instant};
 
 /// How often to look at a connection whose end is to be noticed, and at what was left behind or does
@@ -35,6 +36,8 @@ pub(super) struct Watched {
     pub(super) group: Option<Group>,
     /// Without one: what its program has started, as far as it was seen.
     pub(super) tree: Tree,
+    /// What lives for as long as the worker passes on what its client and its program say.
+    pub(super) passed_on: Weak<()>,
     moved: (u64, u64),
     /// When it moved something last, as far as is known.
     active: Instant,
@@ -81,6 +84,7 @@ impl Watched {
             over: None,
             group: None,
             tree: Tree::default(),
+            passed_on: Weak::new(),
             moved: (0, 0),
             active: began,
             has_spoken: false,

@@ -24,6 +24,8 @@ pub(super) enum Call {
     Answered(OwnedFd),
     /// Another address is called: its socket is to be polled.
     Calling,
+    /// Its queue is full: it is to be called [`again`](Dial::again) in a moment.
+    Full,
     /// No address is left.
     Failed(Errno),
 }
@@ -59,10 +61,21 @@ impl Dial {
                     self.socket = Some(socket);
                     return Call::Calling;
                 }
+                Err(Errno::EAGAIN) => return Call::Full,
                 Err(errno) => self.errno = errno,
             }
         }
         Call::Failed(self.errno)
+    }
+
+    /// Calls the present address again. `None` when its queue is still full.
+    pub(super) fn again(&mut self) -> Option<Call> {
+        let attempt = self.next;
+        self.next = attempt.saturating_sub(1);
+        match self.next(None) {
+            Call::Full if self.next == attempt => None,
+            call => Some(call),
+        }
     }
 
     /// The present address may have answered. `None` when it has not.

@@ -6,7 +6,7 @@ use super::terminal::{Heard, Next, Terminal};
 use crate::sys::Errno;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::{pipe, stream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 /// See the module.
@@ -17,6 +17,8 @@ pub(super) struct End {
     writable: bool,
     /// Whether an end or error was told of, which may come after what is there to read.
     broken: bool,
+    /// Whether it is a program that has ended. Others may still have what it wrote to.
+    exited: bool,
 }
 
 /// What is there.
@@ -48,6 +50,7 @@ impl End {
             readable: true,
             writable: true,
             broken: false,
+            exited: false,
         }
     }
 
@@ -67,9 +70,9 @@ impl End {
     }
 
     /// The socket, where it is one.
-    pub(super) fn as_socket(&self) -> Option<BorrowedFd<'_>> {
-        match &self.way {
-            Way::Socket(socket) => Some(socket.as_fd()),
+    pub(super) fn into_socket(self) -> Option<OwnedFd> {
+        match self.way {
+            Way::Socket(socket) => Some(socket),
             Way::Pipes(..) | Way::Terminal(_) => None,
         }
     }
@@ -85,6 +88,24 @@ impl End {
         self.readable |= ready.readable;
         self.writable |= ready.writable;
         self.broken |= ready.broken;
+    }
+
+    /// Its program has ended.
+    pub(super) fn exit(&mut self) {
+        self.exited = true;
+        if let Way::Terminal(terminal) = &mut self.way {
+            terminal.exit();
+        }
+        self.readable = true;
+    }
+
+    /// Whether it has said its last, although that may not have been read.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.way {
+            Way::Socket(_) | Way::Pipes(..) => self.broken || self.exited,
+            // While its program lives it may be opened again.
+            Way::Terminal(_) => self.exited,
+        }
     }
 
     /// Whether the connection is broken although there may be something to read.

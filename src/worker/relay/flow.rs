@@ -57,11 +57,6 @@ impl Flow {
         self.ended
     }
 
-    /// Whether it holds what the destination has not taken, though the source has ended.
-    pub(super) fn lingers(&self) -> bool {
-        self.ended && !self.kept.is_empty()
-    }
-
     /// Whether all was passed on, and the destination knows that it was all.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.closed && self.kept.is_empty()

@@ -24,15 +24,13 @@ use dial::Dial;
 use end::End;
 use flow::{Broken, Flow, Stop};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::os::fd::AsFd;
+use std::time::Instant;
 use terminal::{Heard, Next};
 
 /// Relays with much to move that have their share in one turn.
 const BUSY: usize = 16;
-
-/// How long a client may take nothing of what is left for it when the other side has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which of a relay's descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +46,14 @@ pub(super) enum Side {
 pub(super) struct Relays {
     slots: Vec<Option<Relay>>,
     free: Vec<u32>,
-    /// How many are of programs.
-    programs: usize,
+    /// The slots of those of programs, by their numbers at the supervisor.
+    programs: HashMap<u64, u32>,
     /// Those that have more to move. One may have ended since.
     busy: VecDeque<u32>,
     /// When addresses have had their time: slot, connection and attempt.
     calls: VecDeque<(Instant, u32, u64, usize)>,
+    /// When addresses are called again whose queue was full, likewise.
+    redials: VecDeque<(Instant, u32, u64, usize)>,
     /// When clients have had their time to take what is left: slot, owner, and what was sent until then.
     leaving: VecDeque<(Instant, u32, u64, u64)>,
     /// When to look after programs on terminals whose client says no more: slot and owner.
@@ -108,15 +108,16 @@ impl Relays {
 
     /// How many belong to programs: each has three descriptors at most.
     pub(super) fn programs(&self) -> usize {
-        self.programs
+        self.programs.len()
     }
 
-    /// When the next address or client has had its time.
+    /// When the next address, client or program has had its time.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let calls = self.calls.front().map(|(due, ..)| *due);
+        let redials = self.redials.front().map(|(due, ..)| *due);
         let leaving = self.leaving.front().map(|(due, ..)| *due);
         let deaf = self.deaf.peek().map(|Reverse((due, ..))| *due);
-        [calls, leaving, deaf].into_iter().flatten().min()
+        [calls, redials, leaving, deaf].into_iter().flatten().min()
     }
 
     fn insert(&mut self, relay: Relay) -> u32 {
@@ -177,6 +178,16 @@ impl Relay {
             false if outward == Stop::Share => Ok(outward),
             false => Ok(inward),
         }
+    }
+
+    /// Whether the client is not taking what is left for it, though the other side has ended: what is
+    /// there to read of that may not have been read.
+    fn lingers(&self) -> bool {
+        let has_ended = match &self.far {
+            Far::Called(_) => false,
+            Far::Joined(far) => self.outward.has_ended() || far.has_ended(),
+        };
+        has_ended && self.outward.is_blocked()
     }
 
     /// Whether the client has gone although what it sent last still waits to be passed on.
@@ -240,7 +251,7 @@ impl Worker<'_> {
             }
             Err(ending) => return self.end_relay(slot, ending),
         }
-        let (lingers, is_deaf) = (relay.outward.lingers(), relay.inward.was_told());
+        let (lingers, is_deaf) = (relay.lingers(), relay.inward.was_told());
         let is_news = (
             lingers && !std::mem::replace(&mut relay.lingers, lingers),
             is_deaf && !std::mem::replace(&mut relay.is_deaf, is_deaf),
@@ -299,7 +310,7 @@ impl Worker<'_> {
     }
 
     fn wait_for_client(&mut self, slot: u32) {
-        let due = self.now + PATIENCE;
+        let due = self.now + self.settings.patience;
         if let Some(relay) = self.relays.at(slot) {
             let note = (due, slot, relay.owner.number(), relay.outward.sent);
             self.relays.leaving.push_back(note);
@@ -315,7 +326,7 @@ impl Worker<'_> {
             self.relays.leaving.pop_front();
             let relay = self.relays.at(slot);
             match relay.filter(|relay| relay.owner.number() == number) {
-                Some(relay) if relay.outward.sent == sent => {
+                Some(relay) if relay.lingers() && relay.outward.sent == sent => {
                     self.end_relay(slot, Ending::IdleTimeout);
                 }
                 Some(_) => self.wait_for_client(slot),
@@ -328,12 +339,12 @@ impl Worker<'_> {
         let Some(mut relay) = self.relays.remove(slot) else {
             return;
         };
-        if let Some(socket) = relay
-            .client
-            .as_socket()
-            .filter(|_| ending == Ending::Finished)
-        {
-            relay.inward.received += leave(socket, &mut self.scratch);
+        let has_answer = matches!(ending, Ending::Finished | Ending::TargetLeft);
+        if has_answer && !relay.inward.has_ended() {
+            if let Some(socket) = relay.client.into_socket() {
+                relay.inward.received += leave(socket.as_fd(), &mut self.scratch);
+                self.parting.enter(socket, &self.poller, self.now);
+            }
         }
         let (received, sent) = (relay.inward.received, relay.outward.sent);
         match relay.owner {
@@ -349,7 +360,7 @@ impl Worker<'_> {
                 });
             }
             Owner::Program(number) => {
-                self.relays.programs -= 1;
+                self.relays.programs.remove(&number);
                 self.fit_to_descriptors();
                 self.report_passed(number, (received, sent), ending);
             }

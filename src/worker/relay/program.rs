@@ -34,11 +34,35 @@ impl Worker<'_> {
             is_deaf: false,
             owner: Owner::Program(number),
         });
-        self.relays.programs += 1;
+        self.relays.programs.insert(number, slot);
         self.fit_to_descriptors();
         match self.poll_relay(slot) {
             Ok(()) => self.advance_relay(slot),
             Err(_) => self.end_relay(slot, Ending::Evicted),
+        }
+    }
+
+    /// A program has ended. What it has written is still its client's.
+    pub(in crate::worker) fn program_has_ended(&mut self, number: u64) {
+        // Perhaps its relay has, too.
+        let Some(slot) = self.relays.programs.get(&number).copied() else {
+            return;
+        };
+        let Some(relay) = self.relays.at(slot) else {
+            return;
+        };
+        if let Far::Joined(far) = &mut relay.far {
+            far.exit();
+        }
+        if !relay.is_busy {
+            self.advance_relay(slot);
+        }
+    }
+
+    /// The supervisor has lost its patience with a program's client.
+    pub(in crate::worker) fn cut_relay(&mut self, number: u64) {
+        if let Some(slot) = self.relays.programs.get(&number).copied() {
+            self.end_relay(slot, Ending::Killed);
         }
     }
 

@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// How long an address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// When to call one again whose queue is full (connect(2), EAGAIN of Unix sockets): nothing tells
+/// when it has room.
+const REDIAL: Duration = Duration::from_millis(50);
 
 impl Worker<'_> {
     /// Passes a client on that was just admitted.
@@ -58,7 +61,7 @@ impl Worker<'_> {
         let Some(call) = go_on(dial) else { return };
         match call {
             Call::Failed(errno) => self.not_connected(slot, errno),
-            Call::Calling => {
+            Call::Calling | Call::Full => {
                 let (number, attempt) = (relay.owner.number(), dial.attempt());
                 let word = Source::Relay(slot, Side::Far).word();
                 let polled = dial
@@ -69,6 +72,10 @@ impl Worker<'_> {
                 }
                 let due = self.now + CONNECT_TIMEOUT;
                 self.relays.calls.push_back((due, slot, number, attempt));
+                if let Call::Full = call {
+                    let due = self.now + REDIAL;
+                    self.relays.redials.push_back((due, slot, number, attempt));
+                }
             }
             Call::Answered(socket) => self.join(slot, socket),
         }
@@ -103,6 +110,33 @@ impl Worker<'_> {
                 number,
                 errno: errno as i32,
             });
+        }
+    }
+
+    /// Calls addresses again whose queue was full.
+    pub(in crate::worker) fn redial(&mut self) {
+        while let Some((due, slot, number, attempt)) = self.relays.redials.front().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.redials.pop_front();
+            let Some(relay) = self.relays.at(slot) else {
+                continue;
+            };
+            let is_it = relay.owner.number() == number;
+            let Far::Called(dial) = &mut relay.far else {
+                continue;
+            };
+            if !is_it || dial.attempt() != attempt {
+                continue;
+            }
+            match dial.again() {
+                Some(call) => self.call(slot, |_| Some(call)),
+                None => {
+                    let due = self.now + REDIAL;
+                    self.relays.redials.push_back((due, slot, number, attempt));
+                }
+            }
         }
     }
 

@@ -6,6 +6,9 @@
 //! of file, and nothing stands for it on a terminal that was made raw: such a terminal is hung up,
 //! which loses an answer that is still being made. So it is left alone until the program has said
 //! nothing, and its client has taken all, for [`QUIET`].
+//!
+//! That nobody has a terminal open is not its end while its program lives: it may open it anew
+//! (/dev/tty), and to close ours would hang it up.
 
 use crate::sys::pty::{self, LineEditing};
 use crate::sys::{Errno, pipe};
@@ -28,6 +31,8 @@ pub(super) struct Terminal {
     master: OwnedFd,
     /// Whether it was made raw: then nothing stands for the end.
     is_raw: bool,
+    /// Whether its program has ended.
+    exited: bool,
     /// Whether what was typed last was a whole line.
     at_line_start: bool,
     /// How often the end was typed again.
@@ -60,6 +65,7 @@ impl Terminal {
         Terminal {
             master,
             is_raw,
+            exited: false,
             at_line_start: true,
             rounds: 0,
             silence: None,
@@ -70,8 +76,16 @@ impl Terminal {
         self.master.as_fd()
     }
 
+    /// Its program has ended.
+    pub(super) fn exit(&mut self) {
+        self.exited = true;
+    }
+
     pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        pty::read(self.master(), buffer)
+        match pty::read(self.master(), buffer) {
+            Ok(0) if !self.exited => Err(Errno::EAGAIN),
+            result => result,
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {

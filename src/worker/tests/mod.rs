@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod limits;
+mod relays;
 mod streams;
 
 use super::{Failure, Settings, run};
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: Settings = Settings {
     max_connections: 100,
     idle_timeout: Duration::from_secs(600),
+    patience: Duration::from_secs(600),
     descriptors: 10_000,
 };
 
@@ -58,6 +60,10 @@ impl Supervised {
     /// Has a new listener served. Its number is that of the service, and counted from 1. The answer
     /// is the supervisor's copy.
     fn offer(&mut self, builtin: Builtin, transport: Transport, max_connections: u32) -> OwnedFd {
+        self.offer_work(Work::Builtin(builtin), transport, max_connections)
+    }
+
+    fn offer_work(&mut self, work: Work, transport: Transport, max_connections: u32) -> OwnedFd {
         self.listeners += 1;
         let number = self.listeners;
         let address = match transport {
@@ -82,7 +88,7 @@ impl Supervised {
             Order::Listen {
                 service,
                 listener,
-                work: Work::Builtin(builtin),
+                work,
                 transport,
                 max_connections,
             },
