@@ -367,8 +367,12 @@ impl Event<'_> {
                 } else {
                     format!(" {object}")
                 };
+                let what = match stage {
+                    Stage::Connect => "reach",
+                    _ => "start",
+                };
                 format!(
-                    "cannot start {}: {}{object}: {}",
+                    "cannot {what} {}: {}{object}: {}",
                     session.service,
                     stage.name(),
                     words(*errno)

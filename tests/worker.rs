@@ -60,6 +60,8 @@ fn it_is_a_user_of_its_own_without_privileges() {
     }
     let server = echo("\"127.0.0.1:0\"").start();
     let pid = worker_that_serves(&server);
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    assert_eq!(name, "oxinetd\n");
     let account = nix::unistd::User::from_name("oxinetd").unwrap();
     let ids = account.map_or((65533, 65533), |user| {
         (user.uid.as_raw(), user.gid.as_raw())

@@ -332,7 +332,8 @@ pub const KEYS: &[Key] = &[
         r#"redirect = "192.0.2.8:80""#,
         "Another server, that clients are passed on to: the unprivileged worker process connects to it and passes on what \
          both say, until both have ended. Names are looked up when the table is read; all addresses are kept, and \
-         tried in order, each for 5 seconds. Only for connections, which end when the server stops.",
+         tried in order, each for 5 seconds. Only for connections, which end when the server stops. Without max_lifetime \
+         and idle_timeout a silent one lasts until both sides have ended.",
     ),
     Key {
         is_for_programs: true,
@@ -535,7 +536,7 @@ pub const KEYS: &[Key] = &[
         "a duration from \"1s\" to \"365d\"",
         "no limit",
         r#"max_lifetime = "1h""#,
-        "How long a connection may last, whatever happens. Then its program, and what that has started, is asked to end \
+        "How long a connection may last, whatever happens; one of a redirect is closed then. Else its program, and what that has started, is asked to end \
          (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): daemons that it has started too. Each connection \
          gets a control group for that where a cgroup v2 is delegated to the server (under systemd: Delegate=yes); \
          elsewhere they are found by process group and /proc. What a program leaves behind when it ends stays under \
@@ -547,7 +548,8 @@ pub const KEYS: &[Key] = &[
         "no limit",
         r#"idle_timeout = "10m""#,
         "How long a TCP connection may move nothing: the client sends nothing and takes nothing. Then it is ended as with \
-         max_lifetime. The kernel's counters tell, asked every quarter of that time; a Unix socket has none.",
+         max_lifetime. The kernel's counters tell, asked every quarter of that time; a Unix socket has none. Of a \
+         redirect the worker counts itself, over Unix sockets too.",
     ),
     program(
         "first_byte_timeout",

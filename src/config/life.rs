@@ -41,6 +41,15 @@ impl Resolver<'_> {
         if entry.has("builtin") {
             return Life::default();
         }
+        let (own, defaults) = (&entry.life, &self.defaults.life);
+        if entry.has("redirect") {
+            // The worker knows what it has passed on.
+            return Life {
+                max_lifetime: own.max_lifetime.or(defaults.max_lifetime),
+                idle_timeout: own.idle_timeout.or(defaults.idle_timeout),
+                ..Life::default()
+            };
+        }
         if wait {
             let why =
                 "cannot be kept: the program is given the socket and takes its clients itself";

@@ -112,6 +112,9 @@ impl<'h> Resolver<'h> {
             return None;
         }
         let endpoints = endpoints?;
+        if let (Action::Redirect(targets), Some(wanted)) = (&action, &entry.redirect) {
+            self.warn_of_loop(targets, &endpoints, wanted);
+        }
         if enabled && unavailable.is_none() {
             self.warn_of_sockets(entry, &endpoints);
         }
@@ -214,23 +217,28 @@ impl<'h> Resolver<'h> {
 
     /// Keys that are for programs mean nothing to the others.
     fn check_keys(&mut self, entry: &Entry, action: &str) {
-        let (what, counts) = match action {
+        let (what, counts, silent) = match action {
             "builtin" => (
                 "a built-in service",
                 "leave it out: built-in services count always",
+                "leave it out: built-in services end silent clients by themselves",
             ),
-            _ => ("a redirect", "leave it out: redirects count always"),
+            _ => (
+                "a redirect",
+                "leave it out: redirects count always",
+                "leave it out: a redirect has max_lifetime and idle_timeout",
+            ),
         };
+        let keeps =
+            |key: &str| action == "redirect" && matches!(key, "max_lifetime" | "idle_timeout");
         for key in KEYS.iter().filter(|key| key.is_for_programs) {
-            if let Some(place) = entry.place_of(key.name) {
+            if let Some(place) = entry.place_of(key.name).filter(|_| !keeps(key.name)) {
                 let mistake =
                     Mistake::new(format!("{} means nothing to {what}", key.name)).at(place);
                 self.mistakes.push(mistake.help(match key.name {
                     "account" => counts,
                     "max_lifetime" | "idle_timeout" | "first_byte_timeout"
-                    | "kill_on_disconnect" | "grace" => {
-                        "leave it out: built-in services end silent clients by themselves"
-                    }
+                    | "kill_on_disconnect" | "grace" => silent,
                     _ => "leave it out: it is for services with a command",
                 }));
             }

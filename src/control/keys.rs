@@ -3,7 +3,7 @@
 //! on to.
 
 use crate::sys::fd::memory_file;
-use crate::table::{Acl, Address, Rules};
+use crate::table::{Acl, Address, Life, Rules};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -42,14 +42,25 @@ pub fn list_from_file(file: OwnedFd) -> io::Result<Acl> {
     read(file)
 }
 
-/// Writes the addresses that a service's clients are passed on to, to a new file.
-pub fn targets_to_file(targets: &[Address]) -> io::Result<OwnedFd> {
-    write(targets)
+/// Where a service's clients are passed on to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The addresses to try, in order.
+    pub targets: Vec<Address>,
+    /// How long that may take.
+    pub life: Life,
 }
 
-/// Reads them from such a file.
-pub fn targets_from_file(file: OwnedFd) -> io::Result<Vec<Address>> {
-    read(file)
+impl Route {
+    /// Writes it to a new file.
+    pub fn to_file(&self) -> io::Result<OwnedFd> {
+        write(self)
+    }
+
+    /// Reads it from such a file.
+    pub fn from_file(file: OwnedFd) -> io::Result<Route> {
+        read(file)
+    }
 }
 
 fn write(what: &(impl Serialize + ?Sized)) -> io::Result<OwnedFd> {

@@ -17,7 +17,7 @@ pub use answer::{
     Bucket, Counters, Explained, Failed, Holding, Kind, LastFailure, NotBound, Rule, ServerStatus,
     ServiceStatus, SessionStatus, Sizes, State, Times, Waits,
 };
-pub use keys::{Keys, list_from_file, list_to_file, targets_from_file, targets_to_file};
+pub use keys::{Keys, Route, list_from_file, list_to_file};
 pub use place::{Place, STANDARD_PLACE};
 pub use record::{BATCH, LENGTH, Malformed};
 pub use request::{From, LONGEST, Request, Signal, Target};
@@ -110,7 +110,7 @@ pub enum Order {
         /// Its lists, told before; 0 for none.
         list: u32,
     },
-    /// Where clients of the service are passed on to: the addresses as JSON in a file whose descriptor
+    /// Where clients of the service are passed on to: a [`Route`] as JSON in a file whose descriptor
     /// comes with the message. Told before its first listener.
     Targets {
         /// Which service.
@@ -206,6 +206,8 @@ pub enum Ending {
     TargetLeft,
     /// Nothing moved for the idle timeout.
     IdleTimeout,
+    /// It has lasted as long as it may.
+    MaxLifetime,
     /// It was the oldest idle one when the worker was full.
     Evicted,
     /// The worker died.

@@ -374,7 +374,7 @@ const TRANSPORTS: [Transport; 5] = [
     Transport::UnixSeqpacket,
 ];
 
-const ENDINGS: [Ending; 7] = [
+const ENDINGS: [Ending; 8] = [
     Ending::Finished,
     Ending::ClientLeft,
     Ending::IdleTimeout,
@@ -382,6 +382,7 @@ const ENDINGS: [Ending; 7] = [
     Ending::WorkerDied,
     Ending::Killed,
     Ending::TargetLeft,
+    Ending::MaxLifetime,
 ];
 
 /// A value's byte: its place in the list, counted from 1.
@@ -751,7 +752,7 @@ mod tests {
             number,
             peer,
         });
-        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..7usize).prop_map(
+        let ended = (any::<u32>(), 1u32.., any::<u64>(), any::<u64>(), 0..8usize).prop_map(
             |(s, number, received, sent, e)| Report::Ended {
                 service: ServiceId(s),
                 number,
@@ -792,7 +793,7 @@ mod tests {
         });
         let explained = (any::<u32>(), counts())
             .prop_map(|(serial, counts)| Report::Explained { serial, counts });
-        let passed = (any::<[u64; 3]>(), 0..7usize).prop_map(|(n, e)| Report::Passed {
+        let passed = (any::<[u64; 3]>(), 0..8usize).prop_map(|(n, e)| Report::Passed {
             number: n[0],
             received: n[1],
             sent: n[2],
@@ -952,6 +953,6 @@ mod tests {
             spoiled(not_connected, 8, 255),
             Err(Malformed("an errno is not positive"))
         );
-        assert_eq!(spoiled(ended, 25, 8), Err(Malformed("no such ending")));
+        assert_eq!(spoiled(ended, 25, 9), Err(Malformed("no such ending")));
     }
 }

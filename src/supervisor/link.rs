@@ -12,7 +12,7 @@ use super::timers::Timer;
 use super::word::Word;
 use crate::admission::Policy;
 use crate::control::{
-    BATCH, Counts, Ending, Keys, LENGTH, Order, Report, Work, list_to_file, targets_to_file,
+    BATCH, Counts, Ending, Keys, LENGTH, Order, Report, Route, Work, list_to_file,
 };
 use crate::event::{ConnectionId, Event};
 use crate::launch;
@@ -281,7 +281,7 @@ impl Supervisor {
         }
         let facts = Rc::clone(&entry.facts);
         let known = tie.targets.insert(service, Rc::clone(&facts));
-        if known.is_none_or(|known| known.action != facts.action) {
+        if known.is_none_or(|it| (&it.action, it.life) != (&facts.action, facts.life)) {
             self.order(Order::Targets { service }, Attachment::Targets(facts));
         }
     }
@@ -864,7 +864,13 @@ fn send(
         }
         Attachment::List(acl) => send_file(worker, &record, list_to_file(acl)),
         Attachment::Targets(facts) => match &facts.action {
-            Action::Redirect(targets) => send_file(worker, &record, targets_to_file(targets)),
+            Action::Redirect(targets) => {
+                let route = Route {
+                    targets: targets.clone(),
+                    life: facts.life,
+                };
+                send_file(worker, &record, route.to_file())
+            }
             _ => Ok(()),
         },
     }
@@ -882,6 +888,7 @@ fn reason(ending: Ending) -> &'static str {
         Ending::ClientLeft => "client-left",
         Ending::TargetLeft => "target-left",
         Ending::IdleTimeout => "idle-timeout",
+        Ending::MaxLifetime => "max-lifetime",
         Ending::Evicted => "evicted",
         Ending::WorkerDied => "worker-died",
         Ending::Killed => "killed",

@@ -180,7 +180,7 @@ impl Supervisor {
                 match count {
                     Count::Nobody => {}
                     Count::Kernel(cookie) => self.accounts.forget(cookie),
-                    Count::Worker => self.relays.forget(session.id.number),
+                    Count::Worker => self.forget_relay(session.id.number),
                 }
                 let facts = self
                     .services

@@ -116,10 +116,16 @@ impl Relays {
     /// Sends what waits, in order, until there is no room.
     pub(super) fn send(&mut self, worker: BorrowedFd) -> Result<(), Errno> {
         while let Some((number, order, handover)) = self.waiting.front() {
+            let relay = self.live.get_mut(number);
             // One whose program could not be started is closed, of one that is over nothing is told.
-            let relay = self.live.get_mut(number).filter(|it| it.over.is_none());
-            if let Some(relay) = relay {
+            let is_due = match &relay {
+                Some(relay) => relay.over.is_none(),
+                None => handover.is_none(),
+            };
+            if is_due {
                 send(worker, order, handover.as_ref())?;
+            }
+            if let Some(relay) = relay.filter(|_| is_due) {
                 relay.is_handed = true;
             }
             let Some((number, _, handover)) = self.waiting.pop_front() else {
@@ -138,11 +144,6 @@ impl Relays {
         if let Some(relay) = self.live.get_mut(&number) {
             (relay.is_executed, relay.master) = (true, None);
         }
-    }
-
-    /// Its program was never run.
-    pub(super) fn forget(&mut self, number: u64) {
-        self.live.remove(&number);
     }
 }
 
@@ -210,6 +211,18 @@ impl Supervisor {
         match relay.left.take() {
             Some(left) => self.finish_relay(number, *left, passed),
             None => relay.over = Some(passed),
+        }
+    }
+
+    /// Its program was never run.
+    pub(super) fn forget_relay(&mut self, number: u64) {
+        if self
+            .relays
+            .live
+            .remove(&number)
+            .is_some_and(|it| it.is_handed)
+        {
+            self.tell_of_relay(number, Order::Exited { number }, None);
         }
     }
 

@@ -54,7 +54,10 @@ impl Supervisor {
 
         let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
         self.configure_accounts(services.iter().any(|service| service.account));
-        self.configure_lives(services.iter().map(|service| service.life));
+        let programs = services
+            .iter()
+            .filter(|it| matches!(it.action, Action::Exec(_)));
+        self.configure_lives(programs.map(|service| service.life));
         let passes_on = |service: &Rc<Service>| service.enabled && service.stdio.is_relayed();
         self.link.expect_relays(services.iter().any(passes_on));
         let wanted = self.change_services(services, &policies(acls, rules));

@@ -2,6 +2,7 @@
 
 use super::Errno;
 use nix::sys::signal::{SigSet, Signal};
+use std::ffi::CStr;
 
 /// Dies with the process that started us (prctl(2), PR_SET_PDEATHSIG). A change of uid undoes it, so
 /// it comes after. Whoever was orphaned before this call has to find that out by itself.
@@ -14,6 +15,11 @@ pub fn die_with_parent() -> Result<(), Errno> {
 pub fn forgo_privileges() -> Result<(), Errno> {
     nix::sys::prctl::set_no_new_privs()?;
     nix::sys::prctl::set_dumpable(false)
+}
+
+/// What ps(1) and top(1) call us (prctl(2), PR_SET_NAME), instead of the name that we were executed by.
+pub fn call_ourselves(name: &CStr) -> Result<(), Errno> {
+    nix::sys::prctl::set_name(name)
 }
 
 /// Blocks SIGPIPE: whoever reads what we write has gone, and write(2) says so itself.

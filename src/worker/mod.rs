@@ -23,12 +23,12 @@ mod tally;
 mod tests;
 
 use crate::admission::{Admission, Now, Policy};
-use crate::control::{ListenerId, Malformed, ServiceId};
+use crate::control::{ListenerId, Malformed, Route, ServiceId};
 use crate::refuse::Leaving;
 use crate::sys::poll::{Interest, Poller, Ready};
 use crate::sys::time::Clock;
 use crate::sys::{Errno, confine, limits};
-use crate::table::{Acl, Address};
+use crate::table::Acl;
 use listeners::Listeners;
 use parting::Parting;
 use recency::Recency;
@@ -132,6 +132,7 @@ fn prepare() -> Result<u64, Errno> {
     confine::die_with_parent()?;
     confine::forgo_privileges()?;
     confine::block_sigpipe()?;
+    confine::call_ourselves(c"oxinetd")?;
     limits::raise_nofile()
 }
 
@@ -169,7 +170,7 @@ struct Worker<'a> {
     sessions: Recency<Session>,
     relays: Relays,
     /// Where clients of services are passed on to.
-    targets: HashMap<ServiceId, Rc<[Address]>>,
+    routes: HashMap<ServiceId, Rc<Route>>,
     /// The number of the connection that began last.
     last_number: u32,
     /// UDP sockets of this server, which are never answered.
@@ -202,7 +203,7 @@ impl<'a> Worker<'a> {
             parting: Parting::new(settings.descriptors),
             sessions: Recency::new(),
             relays: Relays::default(),
-            targets: HashMap::new(),
+            routes: HashMap::new(),
             last_number: 0,
             own_udp: OwnSockets::default(),
             tallies: Tallies::default(),
@@ -239,6 +240,7 @@ impl<'a> Worker<'a> {
         self.redial();
         self.give_up_dialling();
         self.end_lingering_relays();
+        self.end_limited_relays();
         self.look_after_the_deaf();
         self.end_idle();
         self.leaving.expire(self.now);

@@ -5,8 +5,7 @@ use super::session::Session;
 use super::{Failure, Worker};
 use crate::admission::Policy;
 use crate::control::{
-    Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, ServiceId, list_from_file,
-    targets_from_file,
+    Counts, Ending, Keys, LENGTH, ListenerId, Order, Report, Route, ServiceId, list_from_file,
 };
 use crate::sys::Errno;
 use crate::sys::datagram;
@@ -108,11 +107,11 @@ impl Worker<'_> {
             Order::ForgetList { list } => drop(self.lists.remove(&list)),
             Order::Policy { service, list } => self.learn(service, list, descriptor())?,
             Order::Targets { service } => {
-                let targets = descriptor().map(targets_from_file);
-                let Some(Ok(targets)) = targets else {
+                let route = descriptor().map(Route::from_file);
+                let Some(Ok(route)) = route else {
                     return Err(Failure::NoKeys(service));
                 };
-                self.targets.insert(service, targets.into());
+                self.routes.insert(service, Rc::new(route));
                 self.fit_to_descriptors();
             }
             Order::Attend {
@@ -124,7 +123,7 @@ impl Worker<'_> {
             Order::Cut { number } => self.cut_relay(number),
             Order::Forget { service } => {
                 self.policies.remove(&service);
-                self.targets.remove(&service);
+                self.routes.remove(&service);
             }
             Order::Ban {
                 serial,
@@ -228,7 +227,7 @@ impl Worker<'_> {
             as u64
             + SPARE;
         // A client that is passed on takes two.
-        let each = if self.targets.is_empty() { 1 } else { 2 };
+        let each = if self.routes.is_empty() { 1 } else { 2 };
         let left = self.settings.descriptors.saturating_sub(taken) / each;
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         self.admission

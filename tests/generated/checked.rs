@@ -148,6 +148,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "overlap",
     "override-main",
     "program-missing",
+    "redirect-loop",
     "sockets-unbindable",
     "user-and-group",
     "user-unknown",

@@ -144,7 +144,7 @@ fn a_target_that_is_not_there_is_told_and_counted() {
     let address = format!("127.0.0.1:{}", free_port());
     let server = redirect(&address).start();
     server.connect("web").expect_end();
-    let told = format!("cannot start web: connect {address}: connection refused (ECONNREFUSED)");
+    let told = format!("cannot reach web: connect {address}: connection refused (ECONNREFUSED)");
     server.log().wait_for(|line| line.0.starts_with(&told));
     assert_eq!(server.log().count(|line| line.event() == "start"), 0);
     let totals = server.stop();
@@ -182,7 +182,7 @@ fn an_address_that_does_not_answer_is_given_up() {
         "{:?}",
         began.elapsed()
     );
-    let told = format!("cannot start web: connect {address}: connection timed out (ETIMEDOUT)");
+    let told = format!("cannot reach web: connect {address}: connection timed out (ETIMEDOUT)");
     server.log().wait_for(|line| line.0.starts_with(&told));
     assert_eq!(server.stop().of("web", "failed"), 1);
 }
@@ -294,4 +294,37 @@ fn a_target_whose_queue_is_full_for_a_moment_is_called_again() {
     let told = |line: &Line| line.0.contains("connection timed out (ETIMEDOUT)");
     server.log().wait_for(told);
     assert_eq!(server.stop().of("web", "failed"), 1);
+}
+
+#[test]
+fn a_client_that_moves_nothing_or_stays_too_long_is_ended() {
+    let (address, _listener, _queued) = silent();
+    let (other, target) = target(|mut stream| {
+        let mut said = Vec::new();
+        let _ = stream.write_all(&text(64 << 20));
+        let _ = stream.read_to_end(&mut said);
+        said
+    });
+    let limits =
+        |limits: &str, to: &str| format!("listen = \"127.0.0.1:0\"\nredirect = \"{to}\"\n{limits}");
+    let server = server()
+        .service("idle", &limits("idle_timeout = \"2s\"", &other))
+        .service("old", &limits("max_lifetime = \"1s\"", &address))
+        .start();
+    let old = server.connect("old");
+    let client = server.connect("idle");
+    // It moves something for longer than it may move nothing.
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(500));
+        client.send("x");
+    }
+    old.expect_end();
+    let end = server.wait_end("old");
+    assert_eq!(end.field("reason"), Some("max-lifetime"));
+    let end = server.wait_end("idle");
+    assert_eq!(end.field("reason"), Some("idle-timeout"));
+    assert_eq!(end.number("received"), 6);
+    assert_eq!(target.join().unwrap(), b"xxxxxx");
+    drop(client);
+    server.stop();
 }

@@ -384,3 +384,11 @@ fn many_short_programs_end_by_themselves() {
     }
     server.stop();
 }
+
+#[test]
+fn a_launch_that_fails_leaves_no_terminal_behind() {
+    let server = quiet("command = [\"/none\"]").start();
+    let clients: Vec<Client> = (0..20).map(|_| server.connect("a")).collect();
+    clients.iter().for_each(Client::expect_end);
+    assert_eq!(server.stop().of("a", "failed"), 20);
+}

@@ -1,16 +1,16 @@
 //! Calling the server that a client is passed on to: its addresses one after the other, until one
 //! answers.
 
+use crate::control::Route;
 use crate::sys::Errno;
 use crate::sys::stream;
-use crate::table::Address;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 /// A call that is under way.
 #[derive(Debug)]
 pub(super) struct Dial {
-    targets: Rc<[Address]>,
+    route: Rc<Route>,
     next: usize,
     socket: Option<OwnedFd>,
     /// How the last attempt failed.
@@ -31,9 +31,9 @@ pub(super) enum Call {
 }
 
 impl Dial {
-    pub(super) fn new(targets: Rc<[Address]>) -> Dial {
+    pub(super) fn new(route: Rc<Route>) -> Dial {
         Dial {
-            targets,
+            route,
             next: 0,
             socket: None,
             errno: Errno::EADDRNOTAVAIL,
@@ -53,7 +53,7 @@ impl Dial {
     pub(super) fn next(&mut self, because: Option<Errno>) -> Call {
         self.socket = None;
         self.errno = because.unwrap_or(self.errno);
-        while let Some(target) = self.targets.get(self.next) {
+        while let Some(target) = self.route.targets.get(self.next) {
             self.next += 1;
             match stream::connect(target) {
                 Ok((socket, true)) => return Call::Answered(socket),

@@ -8,6 +8,7 @@
 mod dial;
 mod end;
 mod flow;
+mod limits;
 mod newline;
 mod program;
 mod redirect;
@@ -23,6 +24,7 @@ use crate::sys::socket::Peer;
 use dial::Dial;
 use end::End;
 use flow::{Broken, Flow, Stop};
+use limits::Limits;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
@@ -54,6 +56,8 @@ pub(super) struct Relays {
     calls: VecDeque<(Instant, u32, u64, usize)>,
     /// When addresses are called again whose queue was full, likewise.
     redials: VecDeque<(Instant, u32, u64, usize)>,
+    /// When to see whether relays have reached a limit: slot and owner.
+    limited: BinaryHeap<Reverse<(Instant, u32, u64)>>,
     /// When clients have had their time to take what is left: slot, owner, and what was sent until then.
     leaving: VecDeque<(Instant, u32, u64, u64)>,
     /// When to look after programs on terminals whose client says no more: slot and owner.
@@ -73,6 +77,7 @@ struct Relay {
     lingers: bool,
     /// Whether a program on a terminal is looked after until it has taken notice of the end.
     is_deaf: bool,
+    limits: Limits,
     owner: Owner,
 }
 
@@ -117,7 +122,9 @@ impl Relays {
         let redials = self.redials.front().map(|(due, ..)| *due);
         let leaving = self.leaving.front().map(|(due, ..)| *due);
         let deaf = self.deaf.peek().map(|Reverse((due, ..))| *due);
-        [calls, redials, leaving, deaf].into_iter().flatten().min()
+        let limited = self.limited.peek().map(|Reverse((due, ..))| *due);
+        let all = [calls, redials, leaving, deaf, limited];
+        all.into_iter().flatten().min()
     }
 
     fn insert(&mut self, relay: Relay) -> u32 {
@@ -241,7 +248,10 @@ impl Worker<'_> {
         let Some(relay) = self.relays.at(slot) else {
             return;
         };
-        match relay.advance(&mut self.scratch) {
+        let advanced = relay.advance(&mut self.scratch);
+        let moved = relay.inward.received + relay.outward.sent;
+        relay.limits.note(moved, self.now);
+        match advanced {
             Ok(_) if relay.client_has_gone() => return self.end_relay(slot, Ending::ClientLeft),
             Ok(Stop::Waiting) => relay.is_busy = false,
             Ok(Stop::Share) => {

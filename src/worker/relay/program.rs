@@ -3,6 +3,7 @@
 
 use super::end::End;
 use super::flow::Flow;
+use super::limits::Limits;
 use super::newline::Newline;
 use super::{Far, Owner, Relay};
 use crate::control::{Ending, Report, Way};
@@ -32,6 +33,8 @@ impl Worker<'_> {
             is_busy: false,
             lingers: false,
             is_deaf: false,
+            // The supervisor keeps those of programs.
+            limits: Limits::default(),
             owner: Owner::Program(number),
         });
         self.relays.programs.insert(number, slot);

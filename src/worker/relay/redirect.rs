@@ -4,6 +4,7 @@
 use super::dial::{Call, Dial};
 use super::end::End;
 use super::flow::Flow;
+use super::limits::Limits;
 use super::{Far, Owner, Relay, Side};
 use crate::admission::Permit;
 use crate::control::{Report, ServiceId};
@@ -11,6 +12,7 @@ use crate::sys::Errno;
 use crate::sys::poll::Interest;
 use crate::sys::socket::Peer;
 use crate::worker::{Source, Worker};
+use std::cmp::Reverse;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -34,19 +36,26 @@ impl Worker<'_> {
             number,
             peer,
         });
-        let targets = self.targets.get(&service).cloned().unwrap_or_default();
+        let route = self.routes.get(&service).cloned().unwrap_or_default();
+        let limits = Limits::new(&route.life, self.now);
+        let due = limits.next();
         let relay = Relay {
             client: End::socket(socket),
-            far: Far::Called(Dial::new(targets)),
+            far: Far::Called(Dial::new(route)),
             inward: Flow::default(),
             outward: Flow::default(),
             is_cut: false,
             is_busy: false,
             lingers: false,
             is_deaf: false,
+            limits,
             owner: Owner::Redirect(permit, peer, number),
         };
         let slot = self.relays.insert(relay);
+        if let Some(due) = due {
+            let note = (due, slot, u64::from(number));
+            self.relays.limited.push(Reverse(note));
+        }
         self.call(slot, |dial| Some(dial.next(None)));
     }
 
@@ -110,6 +119,25 @@ impl Worker<'_> {
                 number,
                 errno: errno as i32,
             });
+        }
+    }
+
+    /// Ends those that have reached a limit.
+    pub(in crate::worker) fn end_limited_relays(&mut self) {
+        while let Some(Reverse((due, slot, number))) = self.relays.limited.peek().copied() {
+            if due > self.now {
+                return;
+            }
+            self.relays.limited.pop();
+            let relay = self.relays.at(slot);
+            let Some(relay) = relay.filter(|relay| relay.owner.number() == number) else {
+                continue;
+            };
+            match (relay.limits.reached(self.now), relay.limits.next()) {
+                (Some(ending), _) => self.end_relay(slot, ending),
+                (None, Some(due)) => self.relays.limited.push(Reverse((due, slot, number))),
+                (None, None) => {}
+            }
         }
     }
 
