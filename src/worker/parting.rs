@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSES: u32 = 60;
 /// How often something is read and dropped in one turn.
 const DRAINS: usize = 4;
-/// Of all services together; where descriptors are few, an eighth of them.
-const IN_ALL: usize = 1024;
+/// Of all services together; where descriptors are few, a sixteenth of them.
+const IN_ALL: usize = 512;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Parting {
     /// Nobody yet, in a process that may have so many descriptors.
     pub(super) fn new(descriptors: u64) -> Parting {
         Parting {
-            most: usize::try_from(descriptors / 8).map_or(IN_ALL, |most| most.min(IN_ALL)),
+            most: usize::try_from(descriptors / 16).map_or(IN_ALL, |most| most.min(IN_ALL)),
             all: HashMap::new(),
             due: VecDeque::new(),
             next: 0,

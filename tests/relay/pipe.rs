@@ -409,7 +409,11 @@ fn an_answer_is_not_cut_although_its_client_goes_on_sending() {
     let mut sender = std::net::TcpStream::from(nix::unistd::dup(client.fd()).unwrap());
     let received = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !has_all.load(Ordering::Relaxed) && sender.write(&[b'x'; 65536]).is_ok() {}
+            while !has_all.load(Ordering::Relaxed) {
+                if sender.write(&[b'x'; 65536]).is_err() {
+                    break;
+                }
+            }
         });
         let mut received = 0;
         // Slower than it comes: most of it waits in the kernel when the program has ended.
