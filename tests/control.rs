@@ -265,6 +265,8 @@ fn sessions_are_killed_by_id_by_service_and_by_source() {
     assert_eq!(ends, ["signal:KILL", "signal:TERM"]);
 
     let builtins: Vec<Client> = (0..3).map(|_| client("e")).collect();
+    // The worker tells of several together.
+    server.log().wait_for_many(3, |line| line.is("start", "e"));
     assert_eq!(kill(json!({"id": "1.2"}), "TERM")["count"], 1);
     server.wait_end("e");
     assert_eq!(
