@@ -230,6 +230,47 @@ fn a_folder_of_xinetd_is_read_as_includedir_reads_it() {
     );
 }
 
+/// Found by fuzzing: TOML has no numbers that begin with a zero, so the whole table could not be read.
+#[test]
+fn a_port_that_is_no_number_of_toml_is_written_as_text() {
+    let block = |port: &str| {
+        format!(
+            "service s\n{{\n type = UNLISTED\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n port = {port}\n}}\n"
+        )
+    };
+    for (port, written) in [
+        ("610", "listen = 610\n"),
+        ("0", "listen = 0\n"),
+        ("0610", "listen = \"0610\"\n"),
+        ("00", "listen = \"00\"\n"),
+        (
+            "99999999999999999999",
+            "listen = \"99999999999999999999\"\n",
+        ),
+    ] {
+        let made = converted(&[input("xinetd.conf", &block(port))], None, None);
+        assert!(made.table.contains(written), "{}", made.table);
+    }
+}
+
+/// Found by fuzzing, as above: TOML takes no key twice.
+#[test]
+fn of_a_variable_that_is_set_twice_the_last_holds() {
+    let inputs = [
+        input("x.socket", "[Socket]\nListenStream=7\nAccept=yes\n"),
+        input(
+            "x@.service",
+            "[Service]\nExecStart=/bin/cat\nEnvironment=A=1 B=2\nEnvironment=A=3\n",
+        ),
+    ];
+    let made = converted(&inputs, None, None);
+    assert!(
+        made.table.contains("\nenv = { A = \"3\", B = \"2\" }\n"),
+        "{}",
+        made.table
+    );
+}
+
 /// What cannot be kept of a rule switches its service off, and is an error.
 #[test]
 fn no_rule_is_lost() {

@@ -28,6 +28,22 @@ impl Value {
         }
     }
 
+    /// Of entries of one name the last holds, as wherever variables and limits are written; TOML takes
+    /// no two.
+    fn each_once(self) -> Value {
+        let Value::Table(entries) = self else {
+            return self;
+        };
+        let mut kept: Vec<(String, Value)> = Vec::new();
+        for (name, value) in entries {
+            match kept.iter_mut().find(|(known, _)| *known == name) {
+                Some(entry) => entry.1 = value,
+                None => kept.push((name, value)),
+            }
+        }
+        Value::Table(kept)
+    }
+
     fn render(&self) -> String {
         let array = |texts: &[String]| {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
@@ -97,6 +113,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Writes a key; one that is there is written anew.
     pub(super) fn set(&mut self, key: &'static str, value: Value) {
+        let value = value.each_once();
         match self.keys.iter_mut().find(|(known, _)| *known == key) {
             Some(entry) => entry.1 = value,
             None => self.keys.push((key, value)),
@@ -138,8 +155,13 @@ impl Draft {
     }
 }
 
+/// Whether it is a port as TOML writes numbers, which may not begin with a zero.
 fn is_number(texts: &[String]) -> bool {
-    matches!(texts, [one] if one.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_plain = |text: &String| {
+        text.parse::<u16>()
+            .is_ok_and(|port| port.to_string() == *text)
+    };
+    matches!(texts, [one] if is_plain(one))
 }
 
 fn comment(line: &str) -> String {
