@@ -15,6 +15,7 @@ mod control;
 mod convert;
 mod edit;
 mod edit_files;
+mod fuzz;
 mod generated;
 mod guard;
 mod handed;

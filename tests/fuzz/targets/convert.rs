@@ -1,0 +1,93 @@
+//! The tables of other superservers. Whatever they say, what comes of them is a table of ours that can
+//! be read, of keys that are known. A value may be as wrong there as it was in the source.
+
+use super::table::loaded;
+use oxinetd::convert::{Files, Format, Hosts, Input, Options, convert};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+pub(super) fn xinetd_conf(bytes: &[u8]) {
+    let text = text(bytes);
+    let input = input("xinetd.conf", &text);
+    if Format::of(&input) == Format::Xinetd {
+        check(&[input], None);
+    }
+}
+
+/// Rules, for a tcpserver that asks them.
+pub(super) fn tcprules(bytes: &[u8]) {
+    let run = input(
+        "run",
+        "#!/bin/sh\nexec tcpserver -x rules.cdb 0 7 /bin/sh\n",
+    );
+    check(&[run, input("rules", &text(bytes))], None);
+}
+
+/// hosts.allow and, after an empty line, hosts.deny.
+pub(super) fn hosts_access(bytes: &[u8]) {
+    let text = text(bytes);
+    let (allow, deny) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let hosts = Hosts {
+        allow: input("hosts.allow", allow),
+        deny: input("hosts.deny", deny),
+        are_named: true,
+    };
+    let line = "echo stream tcp nowait root /usr/sbin/tcpd /bin/sh\n";
+    check(&[input("inetd.conf", line)], Some(&hosts));
+}
+
+/// A socket and, after a line that says so, its service.
+pub(super) fn systemd(bytes: &[u8]) {
+    let text = text(bytes);
+    let (socket, service) = text.split_once("\n---\n").unwrap_or((&text, ""));
+    let inputs = [input("x.socket", socket), input("x@.service", service)];
+    check(&inputs, None);
+}
+
+fn check(inputs: &[Input], hosts: Option<&Hosts>) {
+    let options = Options {
+        dialect: None,
+        hosts,
+        files: &Nothing,
+        is_drop_in: false,
+    };
+    let converted = convert(inputs, &options);
+    let table = &converted.table;
+    if let Err(error) = DeTable::parse(table) {
+        panic!("{error}\n{table}");
+    }
+    let mistakes = loaded(table).err().map(|mistakes| mistakes.0);
+    for mistake in mistakes.unwrap_or_default() {
+        let text = mistake.to_string();
+        assert!(
+            !mistake.message().contains("unknown key"),
+            "{text}\n{table}"
+        );
+    }
+    let report = converted.report;
+    assert!(report.off <= report.services);
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn input(name: &str, text: &str) -> Input {
+    Input {
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+/// No file at all.
+struct Nothing;
+
+impl Files for Nothing {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Err("no such file or directory".into())
+    }
+
+    fn list(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+}
