@@ -146,6 +146,20 @@ fn sessions_are_listed_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn who_has_acted_is_in_the_log() {
+    let server = server().service("a", CAT).start();
+    act(&server, r#"{"do":"pause","service":"a"}"#);
+    let line = server.log().wait_for(|line| line.event() == "control");
+    let us = [nix::unistd::geteuid().as_raw(), std::process::id()];
+    assert_eq!(line.field("action"), Some("paused a"), "{line}");
+    assert_eq!(
+        ["uid", "pid"].map(|key| line.number(key) as u32),
+        us,
+        "{line}"
+    );
+}
+
+#[test]
 fn a_paused_service_lets_its_clients_wait() {
     for body in [CAT, ECHO] {
         let server = server().service("a", body).service("b", CAT).start();

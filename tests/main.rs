@@ -10,6 +10,7 @@ mod admission;
 mod architecture;
 mod bad_tables;
 mod children;
+mod conformance;
 mod connections;
 mod control;
 mod convert;

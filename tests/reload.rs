@@ -314,3 +314,21 @@ fn a_loader_that_hangs_delays_nobody() {
         .wait_for(|line| line.0.starts_with("reload refused: 1 mistake"));
     stop(server);
 }
+
+#[test]
+fn a_program_whose_file_is_gone_still_reads_its_table() {
+    if without_root("runs a copy of the program that can be removed") {
+        return;
+    }
+    let (program, builtin) = (free_port(), free_port());
+    let server = server()
+        .table("[service.a]\nlisten = \"127.0.0.1:0\"\ncommand = [\"/bin/cat\"]\n")
+        .as_ordinary_user()
+        .start();
+    std::fs::remove_file(server.directory().join("oxinetd")).expect("a copy");
+    let line = server.reload_with(&table(program, builtin));
+    assert_eq!(line.event(), "reloaded", "{line}");
+    assert_eq!(ask(program), "program hi");
+    assert_eq!(ask(builtin), "hi", "the worker comes from that file too");
+    stop(server);
+}

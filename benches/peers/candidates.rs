@@ -4,6 +4,7 @@
 //! nothing per connection and look at no list: what they would cost with both is not asked.
 
 use super::bare;
+use super::unpacked::unpacked;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -162,32 +163,6 @@ fn bare_loop(what: &str, job: &Job) -> Result<Start, String> {
         command.args(words);
     }
     Ok(plain(command))
-}
-
-/// A program of a package, unpacked by `fetch`, or else an installed one. It is run through the dynamic loader
-/// with the package's libraries, so that no variable reaches what it starts.
-fn unpacked(package: &str, path: &str) -> Result<Command, String> {
-    let missing = || format!("{package} is missing: run benches/peers/fetch");
-    let build = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let root = build.ok_or_else(missing)?.join("peers").join(package);
-    let program = root.join(path);
-    if !program.exists() {
-        return Err(missing());
-    }
-    let loader = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
-        .into_iter()
-        .find(|path| Path::new(path).exists())
-        .ok_or("no dynamic loader is known for this machine")?;
-    let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let libraries: Vec<String> = ["usr/lib", "lib"]
-        .iter()
-        .flat_map(|lib| [format!("{lib}/{triple}"), format!("{lib}/{triple}/systemd")])
-        .map(|path| root.join(path).display().to_string())
-        .collect();
-    let mut command = Command::new(loader);
-    command.args(["--library-path", &libraries.join(":")]);
-    command.arg(program);
-    Ok(command)
 }
 
 fn xinetd(job: &Job) -> Result<Start, String> {

@@ -25,6 +25,7 @@ mod services;
 mod sessions;
 mod stats;
 mod tiny;
+mod unpacked;
 
 use report::Report;
 

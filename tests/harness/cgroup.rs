@@ -42,6 +42,12 @@ impl PidsGroup {
         ["/bin/sh".into(), "-c".into(), enter, "sh".into()]
     }
 
+    /// Lets there be no more than there are.
+    pub(crate) fn close(&self) {
+        let present = fs::read_to_string(self.0.join("pids.current")).expect("pids.current");
+        self.limit(present.trim());
+    }
+
     /// Lets there be so many processes; `max` for any number.
     pub(crate) fn limit(&self, processes: &str) {
         fs::write(self.0.join("pids.max"), processes).expect("pids.max");

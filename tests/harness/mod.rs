@@ -52,7 +52,9 @@ pub(crate) use log::{Line, Log};
 pub(crate) use proc::{
     cpu_time, descriptor_limit, limit_descriptors, listening_inode, open_descriptors, until,
 };
-pub(crate) use process::{Ran, become_user, before_exec, readable_until, run, run_with_input};
+pub(crate) use process::{
+    Ran, become_user, before_exec, close_others, readable_until, run, run_with_input,
+};
 pub(crate) use procfs::{children, is_running, socket_inodes, status};
 pub(crate) use server::Server;
 pub(crate) use skip::{is_root, skip, without_root};

@@ -60,6 +60,22 @@ pub(crate) fn before_exec(command: &mut Command, action: BeforeExec) {
     unsafe { command.pre_exec(action) };
 }
 
+/// Has the command inherit no descriptor but the first three, whatever the tests were started with.
+pub(crate) fn close_others(command: &mut Command) {
+    before_exec(
+        command,
+        // The exec closes them: std still needs one of its own until then.
+        // SAFETY: a system call that takes numbers.
+        Box::new(|| unsafe {
+            let (from, to) = (3_u32, u32::MAX);
+            match libc::syscall(libc::SYS_close_range, from, to, libc::CLOSE_RANGE_CLOEXEC) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }),
+    );
+}
+
 /// Waits for an exit until the deadline; `None` when it did not come.
 pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     if let Some(status) = child.try_wait().unwrap() {
