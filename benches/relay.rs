@@ -294,8 +294,8 @@ fn idle() {
         let server = Server::start(&format!("max_connections = 100000\n{body}"));
         let worker = server.worker;
         // What is made once is made for the first.
-        let first = TcpStream::connect(server.address).expect("a connection");
         let empty = sockets(worker);
+        let first = TcpStream::connect(server.address).expect("a connection");
         while sockets(worker) == empty {
             std::thread::sleep(Duration::from_millis(10));
         }
