@@ -321,7 +321,7 @@ pub fn wait(
     let descriptors = match service.pass {
         Pass::Stdio => Descriptors::Socket(lowered.remove(0), error),
         Pass::ListenFds => {
-            let names = vec![service.name.as_str(); sockets.len()].join(":");
+            let names = vec![&*service.name; sockets.len()].join(":");
             describe_listen_fds(environment, sockets.len(), &names);
             Descriptors::Listen(lowered, error.unwrap_or(StandardError::Null))
         }

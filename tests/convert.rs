@@ -219,7 +219,7 @@ fn a_folder_of_xinetd_is_read_as_includedir_reads_it() {
     let names: Vec<&str> = table
         .services
         .iter()
-        .map(|service| service.name.as_str())
+        .map(|service| &*service.name)
         .collect();
     assert_eq!(names, ["s8001", "s8002"]);
     assert!(

@@ -108,7 +108,7 @@ fn row(table: &Table, service: &Service) -> [String; 4] {
     if !service.enabled {
         user.push_str(" (disabled)");
     }
-    [service.name.clone(), addresses.join(" "), action, user]
+    [service.name.to_string(), addresses.join(" "), action, user]
 }
 
 fn user(table: &Table, identity: u32) -> &str {

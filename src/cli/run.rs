@@ -107,8 +107,8 @@ fn refused(errno: Errno) -> Refusal {
 
 /// The service and its program, if it is one that speaks over standard input and output.
 fn find(table: &Table, name: &str) -> Result<(Service, Program), Refusal> {
-    let Some(service) = table.services.iter().find(|service| service.name == name) else {
-        let known = table.services.iter().map(|service| service.name.as_str());
+    let Some(service) = table.services.iter().find(|service| *service.name == *name) else {
+        let known = table.services.iter().map(|service| &*service.name);
         return Err((no_such_service(name, known), NO_SUCH));
     };
     let Action::Exec(program) = &service.action else {

@@ -81,7 +81,7 @@ pub(super) fn resolve<'e>(
         }
     }
     let in_the_way = in_the_way(resolver, of_table, &sockets);
-    found.retain(|service| !in_the_way.contains(&service.name));
+    found.retain(|service| !in_the_way.contains(&*service.name));
     services.append(&mut found);
 }
 

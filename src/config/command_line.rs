@@ -253,11 +253,7 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            (
-                service.name.as_str(),
-                service.max_connections,
-                &service.stderr
-            ),
+            (&*service.name, service.max_connections, &service.stderr),
             ("cat", 3, &Stderr::Log)
         );
         assert_eq!(service.endpoints[0].to_string(), "127.0.0.1:7000");

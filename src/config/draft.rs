@@ -90,11 +90,11 @@ mod tests {
         let host = Host::of_this_process();
         let draft = load_draft(&main, &host, None);
         assert_eq!(draft.files, [main.clone(), part.clone()]);
-        assert_eq!(draft.result.unwrap().table.services[0].name, "a");
+        assert_eq!(&*draft.result.unwrap().table.services[0].name, "a");
         let inode = inode(&part);
         let text = "[service.b]\nlisten = 7001\nbuiltin = \"echo\"\n";
         let draft = load_draft(&main, &host, Some(Replacement { inode, text }));
-        assert_eq!(draft.result.unwrap().table.services[0].name, "b");
+        assert_eq!(&*draft.result.unwrap().table.services[0].name, "b");
         let text = "[service.b]\n";
         let draft = load_draft(&main, &host, Some(Replacement { inode, text }));
         let mistakes = draft.result.unwrap_err();

@@ -134,7 +134,7 @@ impl<'h> Resolver<'h> {
             life,
         });
         Some(Service {
-            name: written.name.clone(),
+            name: written.name.as_str().into(),
             description: entry.description.as_deref().map(Box::from),
             endpoints: endpoints.into(),
             kind,

@@ -246,7 +246,7 @@ fn included_services_come_after_those_of_the_main_file_in_the_order_of_files() {
         .table
         .services
         .iter()
-        .map(|service| service.name.as_str())
+        .map(|service| &*service.name)
         .collect();
     assert_eq!(names, ["z", "m", "c", "b"]);
 }

@@ -26,12 +26,12 @@ impl Supervisor {
         let mut changes = Changes::default();
         let mut alike = Alike::default();
         for new in &table.services {
-            let id = known.remove(&new.name);
+            let id = known.remove(&*new.name);
             let entry = id.and_then(|id| self.services.get(id));
             match entry.filter(|entry| !entry.retired) {
-                None => changes.added.push(new.name.clone()),
+                None => changes.added.push(new.name.to_string()),
                 Some(entry) if self.is_kept(entry, new, table, &mut alike) => changes.kept += 1,
-                Some(_) => changes.changed.push(new.name.clone()),
+                Some(_) => changes.changed.push(new.name.to_string()),
             }
         }
         let is_there = |id| self.services.get(id).is_some_and(|entry| !entry.retired);

@@ -297,7 +297,7 @@ impl Supervisor {
             None => **policy == Policy::default(),
         };
         if !is_known {
-            let (name, policy) = (entry.facts.name.as_str().into(), Rc::clone(policy));
+            let (name, policy) = (Rc::from(&*entry.facts.name), Rc::clone(policy));
             tie.policies.insert(service, Rc::clone(&policy));
             let list = policy.acl.as_ref().map_or(0, |acl| self.tell_list(acl));
             self.order(

@@ -313,7 +313,7 @@ impl Supervisor {
         let Some(entry) = self.services.get_mut(batch.service) else {
             return;
         };
-        let service = entry.facts.name.as_str();
+        let service = &*entry.facts.name;
         for output in &batch.output {
             let event = match output {
                 stderr::Output::Line(text) => Event::StderrLine {

@@ -127,7 +127,7 @@ impl Supervisor {
                 .get(facts.rules as usize)
                 .cloned()
                 .unwrap_or_default();
-            let id = match known.remove(&facts.name) {
+            let id = match known.remove(&*facts.name) {
                 Some(id) => {
                     let entry = self
                         .services
@@ -204,7 +204,7 @@ impl Supervisor {
         mine.sort_unstable();
         for service in &mine {
             if let Some(entry) = self.services.get_mut(*service) {
-                entry.listeners = by_service.remove(service).unwrap_or_default();
+                entry.listeners = by_service.remove(service).unwrap_or_default().into();
             }
         }
 

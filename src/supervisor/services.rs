@@ -11,11 +11,42 @@ use crate::launch::{self, Inherited};
 use crate::sys::spawn::Plan;
 use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// First and longest rest of a `wait` program that consumes nothing.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+
+/// The listeners of a service. Thousands of services have one each: it takes no memory of its own.
+#[derive(Debug, Clone)]
+pub(super) enum Ids {
+    None,
+    One(ListenerId),
+    Many(Box<[ListenerId]>),
+}
+
+impl From<Vec<ListenerId>> for Ids {
+    fn from(ids: Vec<ListenerId>) -> Ids {
+        match ids[..] {
+            [] => Ids::None,
+            [one] => Ids::One(one),
+            _ => Ids::Many(ids.into()),
+        }
+    }
+}
+
+impl Deref for Ids {
+    type Target = [ListenerId];
+
+    fn deref(&self) -> &[ListenerId] {
+        match self {
+            Ids::None => &[],
+            Ids::One(one) => std::slice::from_ref(one),
+            Ids::Many(ids) => ids,
+        }
+    }
+}
 
 /// One service in force.
 #[derive(Debug)]
@@ -26,7 +57,7 @@ pub(super) struct Entry {
     /// Made at the first launch: of thousands of services most are never asked.
     plan: Option<Rc<Plan>>,
     pub(super) tally: LazyTally,
-    pub(super) listeners: Vec<ListenerId>,
+    pub(super) listeners: Ids,
     /// How often its `wait` program was told to rest, each time twice as long.
     rests: u8,
     /// Runs of it in a row that may have consumed nothing.
@@ -46,7 +77,7 @@ impl Entry {
             policy,
             plan: None,
             tally: LazyTally::default(),
-            listeners: Vec::new(),
+            listeners: Ids::None,
             rests: 0,
             doubts: 0,
             background: Background::default(),
@@ -127,7 +158,7 @@ impl Services {
     /// The one of this name.
     pub(super) fn find(&self, name: &str) -> Option<ServiceId> {
         let mut all = self.entries.iter();
-        all.find(|(_, entry)| entry.facts.name == name)
+        all.find(|(_, entry)| *entry.facts.name == *name)
             .map(|(id, _)| *id)
     }
 
@@ -135,7 +166,7 @@ impl Services {
     pub(super) fn by_name(&self) -> HashMap<String, ServiceId> {
         self.entries
             .iter()
-            .map(|(id, entry)| (entry.facts.name.clone(), *id))
+            .map(|(id, entry)| (entry.facts.name.to_string(), *id))
             .collect()
     }
 

@@ -358,7 +358,7 @@ impl Supervisor {
     fn siblings(&self, id: ListenerId) -> Vec<ListenerId> {
         let service = self.listeners.get(id).map(|listener| listener.service);
         match service.and_then(|service| self.services.get(service)) {
-            Some(entry) if !entry.facts.wait => entry.listeners.clone(),
+            Some(entry) if !entry.facts.wait => entry.listeners.to_vec(),
             _ => vec![id],
         }
     }
@@ -416,7 +416,7 @@ impl Supervisor {
         match entry.facts.action {
             // Its other listeners may be backing off, and those that only lack room are noted there.
             Action::Exec(_) if entry.facts.wait => self.wake_all(),
-            Action::Exec(_) => self.wake_in_turn(entry.listeners.clone()),
+            Action::Exec(_) => self.wake_in_turn(entry.listeners.to_vec()),
             Action::Builtin(_) | Action::Redirect(_) => {}
         }
     }

@@ -111,7 +111,7 @@ impl Supervisor {
         let facts = Rc::clone(&entry.facts);
         let lent_ids: Vec<ListenerId> = match facts.pass {
             Pass::Stdio => vec![id],
-            Pass::ListenFds => entry.listeners.clone(),
+            Pass::ListenFds => entry.listeners.to_vec(),
         };
         let connection_id = self.next_id();
         let now = self.moment();

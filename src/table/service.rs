@@ -12,7 +12,7 @@ use std::rc::Rc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// Its name in the table, unique, never empty.
-    pub name: String,
+    pub name: Box<str>,
     /// The administrator's words about it.
     pub description: Option<Box<str>>,
     /// Where it listens.

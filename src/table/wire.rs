@@ -20,7 +20,7 @@ pub(super) struct Table {
 
 /// See [`super::Service`]; the last is the index of its kind.
 #[derive(Serialize, Deserialize)]
-struct Written(String, Option<Box<str>>, Box<[Endpoint]>, usize);
+struct Written(Box<str>, Option<Box<str>>, Box<[Endpoint]>, usize);
 
 impl From<super::Table> for Table {
     fn from(table: super::Table) -> Table {

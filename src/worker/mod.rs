@@ -194,7 +194,7 @@ impl<'a> Worker<'a> {
             start: Instant::now(),
             now: Instant::now(),
             clock: Clock::new(),
-            scratch: vec![0; session::SHARE].into(),
+            scratch: vec![0; session::SCRATCH].into(),
             listeners: Listeners::default(),
             admission: Admission::new(settings.max_connections),
             policies: HashMap::new(),

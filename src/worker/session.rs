@@ -14,6 +14,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Bytes of a connection that are read in one turn, and of what it has to say that are sent.
 pub(super) const SHARE: usize = 64 * 1024;
 
+/// Bytes of a connection that are thrown away at a time: without being copied they take no time.
+const HEAP: usize = 4 * SHARE;
+
+/// Bytes of memory that a session is lent for one call.
+pub(super) const SCRATCH: usize = HEAP;
+
 /// How often what the client sent is read and dropped before the socket is closed.
 const DRAINS: usize = 4;
 
@@ -61,15 +67,16 @@ impl Session {
         !self.conversation.output().is_empty()
     }
 
-    /// Moves what can be moved: up to [`SHARE`] of what was to be said, and up to a scratch buffer
-    /// of input. True when something was; an error when the
+    /// Moves what can be moved: up to [`SHARE`] of what was to be said, and of input up to two shares, or
+    /// all the scratch buffer where it is thrown away. True when something was; an error when the
     /// session has ended.
     pub(super) fn advance(&mut self, ready: Ready, scratch: &mut [u8]) -> Result<bool, Ending> {
         let before = (self.received, self.sent);
         if ready.writable {
             self.send_output()?;
         }
-        if ready.readable {
+        // Larger pieces cost less, but no more than a share is kept.
+        if ready.readable && self.take_input(scratch)? {
             self.take_input(scratch)?;
         }
         if self.conversation.is_finished() {
@@ -117,25 +124,28 @@ impl Session {
         Ok(())
     }
 
-    fn take_input(&mut self, buffer: &mut [u8]) -> Result<(), Ending> {
+    /// Whether there is likely more, and room to answer it.
+    fn take_input(&mut self, scratch: &mut [u8]) -> Result<bool, Ending> {
         let wanted = self.conversation.wants_input();
+        let share = &mut scratch[..SHARE];
         let result = match wanted {
-            Input::Leave => return Ok(()),
-            Input::Discard => stream::discard(self.socket.as_fd(), buffer),
-            Input::Read => stream::receive(self.socket.as_fd(), buffer),
+            Input::Leave => return Ok(false),
+            Input::Discard => stream::discard(self.socket.as_fd(), scratch),
+            Input::Read => stream::receive(self.socket.as_fd(), share),
         };
         match result {
             Ok(0) => self.conversation.input_closed(),
             Ok(count) => {
                 self.received += count as u64;
                 if wanted == Input::Read {
-                    self.pass_on(&buffer[..count])?;
+                    self.pass_on(&scratch[..count])?;
+                    return Ok(count == SHARE && self.conversation.output().is_empty());
                 }
             }
             Err(Errno::EAGAIN) => {}
             Err(_) => return Err(Ending::ClientLeft),
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Sends the answer straight from the buffer, and keeps what the client cannot take yet.
@@ -150,16 +160,19 @@ impl Session {
     }
 }
 
-/// Says that this was all, and drops what the client sent: a socket that is closed with input left is
+/// Drops what the client sent, and says that this was all: a socket that is closed with input left is
 /// reset, and the client may lose the answer. The answer is how many bytes were dropped.
 pub(super) fn leave(socket: BorrowedFd, scratch: &mut [u8]) -> u64 {
     let mut dropped = 0;
-    if stream::shut_down_sending(socket).is_err() {
-        return dropped;
-    }
     for _ in 0..DRAINS {
         match stream::receive(socket, scratch) {
-            Ok(count) if count > 0 => dropped += count as u64,
+            Ok(count) if count > 0 => {
+                if dropped == 0 && stream::shut_down_sending(socket).is_err() {
+                    return dropped;
+                }
+                dropped += count as u64;
+            }
+            // Nothing is left: closing says that this was all.
             _ => break,
         }
     }

@@ -169,7 +169,8 @@ impl Supervisor {
             Some(until) => self.timers.set(until, Timer::Resume(id)),
             None => self.timers.clear(Timer::Resume(id)),
         }
-        for listener in entry.listeners.clone() {
+        let listeners = entry.listeners.clone();
+        for listener in listeners.iter().copied() {
             match self.listeners.get(listener).map(|listener| listener.state) {
                 Some(State::Armed) => drop(self.disarm(listener)),
                 Some(State::Served) => self.take_back(listener),
@@ -185,7 +186,8 @@ impl Supervisor {
             return false;
         };
         let was_paused = entry.condition.resume();
-        for listener in entry.listeners.clone() {
+        let listeners = entry.listeners.clone();
+        for listener in listeners.iter().copied() {
             let rests = self.timers.moment(Timer::Listener(listener)).is_some();
             // What rests for another reason too is looked after when its time comes.
             if was_paused && !rests && self.phase.is_serving() {

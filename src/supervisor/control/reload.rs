@@ -169,7 +169,7 @@ impl Supervisor {
         unbound.filter_map(|(_, listener)| {
             Some(Item::NotBound {
                 not_bound: listener.shown(),
-                service: self.services.get(listener.service)?.facts.name.clone(),
+                service: self.services.get(listener.service)?.facts.name.to_string(),
                 reason: listener.trouble().map(words).unwrap_or_default(),
             })
         })

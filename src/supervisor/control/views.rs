@@ -45,7 +45,7 @@ impl Supervisor {
         }
         let not_bound = listeners().filter(|(_, listener)| listener.state == Listening::NotBound);
         Some(ServiceStatus {
-            name: facts.name.clone(),
+            name: facts.name.to_string(),
             kind: kind(facts),
             state,
             since: since.unix(),
@@ -229,7 +229,7 @@ impl Supervisor {
         let (service, id, peer, pid, born) = self.session(found)?;
         Some(SessionStatus {
             id: id.to_string(),
-            service: self.services.get(service)?.facts.name.clone(),
+            service: self.services.get(service)?.facts.name.to_string(),
             peer: peer.map(|peer| peer.to_string()),
             pid,
             age: born.elapsed().as_millis() as f64 / 1000.0,

@@ -2,8 +2,7 @@
 
 use oxinetd::config::loader::{self, Answer};
 use oxinetd::control::{
-    Keys, LENGTH, LONGEST, Order, Report, Request, list_from_file, list_to_file, targets_from_file,
-    targets_to_file,
+    Keys, LENGTH, LONGEST, Order, Report, Request, Route, list_from_file, list_to_file,
 };
 use oxinetd::table::{Acl, Client};
 use std::fs::File;
@@ -81,9 +80,9 @@ pub(super) fn files(bytes: &[u8]) {
             }
         }
         _ => {
-            if let Ok(targets) = targets_from_file(file(bytes)) {
-                let again = targets_to_file(&targets).expect("a file");
-                assert_eq!(targets_from_file(again).expect("the same"), targets);
+            if let Ok(route) = Route::from_file(file(bytes)) {
+                let again = route.to_file().expect("a file");
+                assert_eq!(Route::from_file(again).expect("the same"), route);
             }
         }
     }
