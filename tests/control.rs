@@ -106,6 +106,8 @@ fn list_tells_who_is_there() {
     for client in [&cat, &echo, &unix] {
         client.send("a").expect("a");
     }
+    // The worker tells of those who come together.
+    server.log().wait_for(|line| line.is("start", "echo"));
     let mut lines = server.ask(r#"{"do":"list"}"#);
     assert_eq!(lines.pop().unwrap()["done"], true);
     let of = |service: &str| lines.iter().find(|it| it["service"] == service).unwrap();
@@ -134,6 +136,7 @@ fn sessions_are_listed_in_the_order_in_which_they_came() {
         client
     };
     let clients: Vec<_> = (0..11).map(|_| [client("e"), client("a")]).collect();
+    server.log().wait_for_many(11, |line| line.is("start", "e"));
     let lines = server.ask(r#"{"do":"list"}"#);
     let ids: Vec<&str> = lines.iter().filter_map(|it| it["id"].as_str()).collect();
     let expected = [

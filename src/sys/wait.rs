@@ -73,11 +73,14 @@ fn wait4(pid: i32, options: i32) -> Result<Option<Exit>, Errno> {
     }))
 }
 
-/// Our own peak memory in KiB (getrusage(2)). A child's is never told as less: it begins with our
-/// memory, and the kernel keeps the peak over exec.
+/// Our own peak memory in KiB. A child's is never told as less: it begins with our memory, and the
+/// kernel keeps the peak over exec. VmHWM of proc(5), since what getrusage(2) tells of us is in turn the
+/// peak of whoever has started us.
 pub fn own_max_rss() -> u64 {
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
-    usage.map_or(u64::MAX, |usage| usage.max_rss() as u64)
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
+    number.unwrap_or(u64::MAX)
 }
 
 fn duration(time: libc::timeval) -> Duration {

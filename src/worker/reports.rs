@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// How long what clients do may be kept to be told together.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// From so many on, the worker takes no new work.
 const LONG: usize = 4096;
@@ -163,14 +163,14 @@ mod tests {
         assert_eq!(reports.send(ours.as_fd(), at(0)), Sent::All);
 
         reports.push(aborted);
-        assert_eq!(reports.due(at(1)), Some(at(5)));
+        assert_eq!(reports.due(at(0)), Some(at(1)));
         reports.push(Report::Obeyed { serial: 1 });
-        assert_eq!(reports.due(at(2)), Some(at(2)));
+        assert_eq!(reports.due(at(0)), Some(at(0)));
         assert_eq!(reports.send(ours.as_fd(), at(2)), Sent::All);
 
         (1..BATCH).for_each(|_| reports.push(aborted));
-        assert_eq!(reports.due(at(3)), Some(at(7)));
+        assert_eq!(reports.due(at(2)), Some(at(3)));
         reports.push(aborted);
-        assert_eq!(reports.due(at(3)), Some(at(3)));
+        assert_eq!(reports.due(at(2)), Some(at(2)));
     }
 }

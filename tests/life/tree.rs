@@ -215,8 +215,9 @@ fn a_control_group_goes_with_its_session_and_those_of_a_killed_server_with_the_n
     until("its group is gone", || !groups[0].exists());
     assert!(groups[1].is_dir());
 
-    // Its programs with it, which leaves the group empty, for whichever server starts next.
+    // Its program goes too, which leaves the group empty, for whichever server starts next.
     drop(server.kill());
+    drop(two);
     is_gone(pids[1]);
     let next = crate::harness::server().service("a", &body).start();
     until("its group is gone", || {
