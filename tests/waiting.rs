@@ -307,7 +307,10 @@ fn a_program_that_takes_again_is_trusted_again() {
     server.log().wait_for_many(2, pauses);
     server.directory().file("works", "");
     client.expect(ANSWER).expect_end();
-    server.settle();
+    // The client sees the end before the server.
+    server
+        .log()
+        .wait_for(|line| line.is("end", "a") && line.field("status") == Some("exit:0"));
     let before = server.log().count(pauses);
     std::fs::remove_file(server.directory().join("works")).unwrap();
     let mark = server.log().mark();

@@ -279,7 +279,12 @@ impl Supervisor {
         }
         match step {
             Step::Lives => self.judge(pid, now),
-            Step::Asked(limit) | Step::Killed(limit) => self.end_forcibly(pid, limit, now),
+            // Its program has ended; what that has started has its grace all the same.
+            Step::Asked(limit, until) if now < until => {
+                self.cut_off(pid, limit);
+                self.lives.look_at(pid, until.min(now + LOOK));
+            }
+            Step::Asked(limit, _) | Step::Killed(limit) => self.end_forcibly(pid, limit, now),
         }
     }
 
@@ -331,12 +336,12 @@ impl Supervisor {
         let Some(watched) = self.lives.sessions.get_mut(&pid) else {
             return;
         };
-        watched.step = Step::Asked(limit);
+        let grace = Duration::from_secs(watched.life.grace.into());
+        watched.step = Step::Asked(limit, now + grace);
         watched.signal(pid, Signal::SIGTERM);
         watched.signal(pid, Signal::SIGCONT);
         let (session, has_ended) = (watched.session, watched.has_ended);
         let is_passed_on = watched.is_passed_on();
-        let grace = Duration::from_secs(watched.life.grace.into());
         self.lives.look_at(pid, now + grace);
         self.cut_off(pid, limit);
         // Else its end says so.

@@ -278,3 +278,25 @@ fn many_sessions_are_looked_after_in_one_search() {
     drop(clients);
     server.stop();
 }
+
+#[test]
+fn what_a_program_has_started_has_the_grace_too() {
+    for builder in [server(), without_control_groups(server())] {
+        // The program ends at once; its child has something to finish.
+        let text = "(trap 'sleep 1.5; echo finished; exit' TERM; echo; while :; do sleep 0.05; done) & exec sleep 66";
+        let server = builder
+            .service(
+                "a",
+                &format!(
+                    "{}stderr = \"null\"\nmax_lifetime = \"1s\"\ngrace = \"8s\"",
+                    script(text)
+                ),
+            )
+            .start();
+        let client = server.connect("a");
+        client.expect("\n").expect("finished\n").expect_end();
+        let end = server.wait_end("a");
+        assert_eq!(end.field("reason"), Some("max-lifetime"));
+        server.stop();
+    }
+}

@@ -14,6 +14,7 @@ fn quiet(body: &str) -> Builder {
 }
 
 /// Reads until this has come; the answer is what came before it.
+#[track_caller]
 fn read_until(client: &Client, end: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(end) {
@@ -176,6 +177,8 @@ fn keys_have_their_meaning() {
     until("it sleeps", || sleeps(foreground(shell)));
     client.send("\x1a");
     read_until(&client, "Stopped");
+    // What is typed earlier is shown earlier.
+    read_until(&client, "> ");
     client.send("kill -KILL %1; wait; echo over\x7f\x7f\x7f\x7fdone\n");
     read_until(&client, "\r\ndone\r\n");
     // It warns of stopped jobs once.

@@ -50,8 +50,8 @@ pub(super) struct Watched {
 pub(super) enum Step {
     /// No limit was reached.
     Lives,
-    /// It was asked to end.
-    Asked(LifeLimit),
+    /// It was asked to end, all of it, and has until then.
+    Asked(LifeLimit, Instant),
     /// It was ended; what is in the kernel may take its time.
     Killed(LifeLimit),
 }
@@ -60,7 +60,7 @@ impl Step {
     pub(super) fn limit(self) -> Option<LifeLimit> {
         match self {
             Step::Lives => None,
-            Step::Asked(limit) | Step::Killed(limit) => Some(limit),
+            Step::Asked(limit, _) | Step::Killed(limit) => Some(limit),
         }
     }
 }
