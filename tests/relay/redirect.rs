@@ -328,3 +328,30 @@ fn a_client_that_moves_nothing_or_stays_too_long_is_ended() {
     drop(client);
     server.stop();
 }
+
+#[test]
+fn a_client_that_takes_little_at_a_time_is_not_idle() {
+    const ALL: usize = 3 << 20;
+    let (address, _target) = target(|mut stream| {
+        let _ = stream.write_all(&text(ALL));
+    });
+    let server = server()
+        .service(
+            "a",
+            &format!("redirect = \"{address}\"\nidle_timeout = \"2s\""),
+        )
+        .start();
+    let client = server.connect("a");
+    // There is room on our side for all of it, so that nothing tells of what it takes.
+    let mut taken = 0;
+    for _ in 0..12 {
+        std::thread::sleep(Duration::from_millis(500));
+        taken += client.read_exactly(100_000).len();
+    }
+    let rest = client.read_all().len();
+    assert_eq!(taken + rest, ALL);
+    drop(client);
+    let end = server.wait_end("a");
+    assert_eq!(end.field("reason"), Some("finished"), "{end}");
+    server.stop();
+}

@@ -108,6 +108,14 @@ impl End {
         }
     }
 
+    /// Bytes of what was written that wait on our side of a connection.
+    pub(super) fn unsent(&self) -> usize {
+        match &self.way {
+            Way::Socket(socket) => stream::unsent(socket.as_fd()),
+            Way::Pipes(..) | Way::Terminal(_) => 0,
+        }
+    }
+
     /// Whether the connection is broken although there may be something to read.
     pub(super) fn is_broken(&self) -> bool {
         match &self.way {

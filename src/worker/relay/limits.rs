@@ -24,7 +24,12 @@ impl Limits {
         }
     }
 
-    /// So many bytes came from the client or went to it by now.
+    /// Whether there are any.
+    pub(super) fn are_set(&self) -> bool {
+        self.last.is_some() || self.idle.is_some()
+    }
+
+    /// So many bytes came from the client, or were taken by it, by now.
     pub(super) fn note(&mut self, moved: u64, now: Instant) {
         if let Some((_, since)) = self.idle.as_mut().filter(|_| moved != self.moved) {
             (*since, self.moved) = (now, moved);

@@ -58,7 +58,7 @@ pub(super) struct Relays {
     redials: VecDeque<(Instant, u32, u64, usize)>,
     /// When to see whether relays have reached a limit: slot and owner.
     limited: BinaryHeap<Reverse<(Instant, u32, u64)>>,
-    /// When clients have had their time to take what is left: slot, owner, and what was sent until then.
+    /// When clients have had their time to take what is left: slot, owner, and what they had taken.
     leaving: VecDeque<(Instant, u32, u64, u64)>,
     /// When to look after programs on terminals whose client says no more: slot and owner.
     deaf: BinaryHeap<Reverse<(Instant, u32, u64)>>,
@@ -197,6 +197,18 @@ impl Relay {
         has_ended && self.outward.is_blocked()
     }
 
+    /// Bytes that the client has taken: others wait on our side of the connection, where a slow one
+    /// makes room in large steps.
+    fn taken(&self) -> u64 {
+        let unsent = self.client.unsent();
+        self.outward.sent.saturating_sub(unsent as u64)
+    }
+
+    /// Bytes that came from the client, or that it has taken.
+    fn moved(&self) -> u64 {
+        self.inward.received + self.taken()
+    }
+
     /// Whether the client has gone although what it sent last still waits to be passed on.
     fn client_has_gone(&self) -> bool {
         self.inward.is_blocked() && self.client.is_broken()
@@ -249,8 +261,9 @@ impl Worker<'_> {
             return;
         };
         let advanced = relay.advance(&mut self.scratch);
-        let moved = relay.inward.received + relay.outward.sent;
-        relay.limits.note(moved, self.now);
+        if relay.limits.are_set() {
+            relay.limits.note(relay.moved(), self.now);
+        }
         match advanced {
             Ok(_) if relay.client_has_gone() => return self.end_relay(slot, Ending::ClientLeft),
             Ok(Stop::Waiting) => relay.is_busy = false,
@@ -322,21 +335,21 @@ impl Worker<'_> {
     fn wait_for_client(&mut self, slot: u32) {
         let due = self.now + self.settings.patience;
         if let Some(relay) = self.relays.at(slot) {
-            let note = (due, slot, relay.owner.number(), relay.outward.sent);
+            let note = (due, slot, relay.owner.number(), relay.taken());
             self.relays.leaving.push_back(note);
         }
     }
 
     /// Ends relays whose client has taken nothing of what is left for too long.
     pub(super) fn end_lingering_relays(&mut self) {
-        while let Some((due, slot, number, sent)) = self.relays.leaving.front().copied() {
+        while let Some((due, slot, number, taken)) = self.relays.leaving.front().copied() {
             if due > self.now {
                 return;
             }
             self.relays.leaving.pop_front();
             let relay = self.relays.at(slot);
             match relay.filter(|relay| relay.owner.number() == number) {
-                Some(relay) if relay.lingers() && relay.outward.sent == sent => {
+                Some(relay) if relay.lingers() && relay.taken() == taken => {
                     self.end_relay(slot, Ending::IdleTimeout);
                 }
                 Some(_) => self.wait_for_client(slot),

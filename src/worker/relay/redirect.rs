@@ -133,6 +133,8 @@ impl Worker<'_> {
             let Some(relay) = relay.filter(|relay| relay.owner.number() == number) else {
                 continue;
             };
+            // A slow client may have taken something without our notice.
+            relay.limits.note(relay.moved(), self.now);
             match (relay.limits.reached(self.now), relay.limits.next()) {
                 (Some(ending), _) => self.end_relay(slot, ending),
                 (None, Some(due)) => self.relays.limited.push(Reverse((due, slot, number))),
