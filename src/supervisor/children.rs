@@ -99,6 +99,11 @@ pub(super) struct Children {
 }
 
 impl Children {
+    /// How many have a descriptor (pidfd_open(2)).
+    pub(super) fn descriptors(&self) -> usize {
+        self.old
+    }
+
     pub(super) fn get(&self, pid: i32) -> Option<&Child> {
         self.by_pid.get(&pid)
     }

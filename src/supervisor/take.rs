@@ -207,7 +207,7 @@ impl Supervisor {
             permit,
         } = waiting;
         let ends = facts.life.needs_pulse().then(|| ends_of(&connection));
-        let open = self.listeners.len() + self.pipes.len();
+        let open = self.listeners.len() + self.pipes.len() + self.children.descriptors();
         self.spawner.expect_descriptors(open);
         match launch::connection(&mut self.spawner, &plan, &facts, connection, permit) {
             Ok((mut launched, connected)) => {
