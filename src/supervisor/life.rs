@@ -270,14 +270,11 @@ impl Supervisor {
         if is_done {
             return;
         }
-        let step = match self.lives.sessions.get_mut(&pid) {
-            Some(watched) => watched.step,
-            None => return,
+        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
+            return;
         };
-        if let Some(watched) = self.lives.sessions.get_mut(&pid) {
-            watched.look_for_descendants(pid);
-        }
-        match step {
+        watched.look_for_descendants(pid);
+        match watched.step {
             Step::Lives => self.judge(pid, now),
             // Its program has ended; what that has started has its grace all the same.
             Step::Asked(limit, until) if now < until => {

@@ -14,11 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Bytes of a connection that are read in one turn, and of what it has to say that are sent.
 pub(super) const SHARE: usize = 64 * 1024;
 
-/// Bytes of a connection that are thrown away at a time: without being copied they take no time.
-const HEAP: usize = 4 * SHARE;
-
-/// Bytes of memory that a session is lent for one call.
-pub(super) const SCRATCH: usize = HEAP;
+/// Bytes of memory that a session is lent for one call: what is thrown away takes no time where it is
+/// not copied, so that may be more than a share.
+pub(super) const SCRATCH: usize = 4 * SHARE;
 
 /// How often what the client sent is read and dropped before the socket is closed.
 const DRAINS: usize = 4;

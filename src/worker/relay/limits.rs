@@ -24,9 +24,9 @@ impl Limits {
         }
     }
 
-    /// Whether there are any.
-    pub(super) fn are_set(&self) -> bool {
-        self.last.is_some() || self.idle.is_some()
+    /// Whether it matters what it moves.
+    pub(super) fn count_movement(&self) -> bool {
+        self.idle.is_some()
     }
 
     /// So many bytes came from the client, or were taken by it, by now.

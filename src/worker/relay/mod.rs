@@ -261,7 +261,7 @@ impl Worker<'_> {
             return;
         };
         let advanced = relay.advance(&mut self.scratch);
-        if relay.limits.are_set() {
+        if relay.limits.count_movement() {
             relay.limits.note(relay.moved(), self.now);
         }
         match advanced {
