@@ -29,15 +29,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         kind: Kind::Clean,
-        table: |directory| {
-            let probe = directory.probe();
-            let words = [&probe, "--only", "fds", "--to", "accepted", "--then"];
-            Table::new(vec![Service::waiting(
-                "bad",
-                2000,
-                &[&words[..], &["shutdown"]].concat(),
-            )])
-        },
+        table: |directory| spoilt(directory, Service::waiting, "accepted", "shutdown"),
         cases: &[Case::new(
             "TCP: served although the last program shut the listener down",
             &["bad"],
@@ -49,15 +41,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         kind: Kind::Clean,
-        table: |directory| {
-            let probe = directory.probe();
-            let words = [&probe, "--only", "fds", "--to", "sender", "--then"];
-            Table::new(vec![Service::datagrams(
-                "bad",
-                2000,
-                &[&words[..], &["connect"]].concat(),
-            )])
-        },
+        table: |directory| spoilt(directory, Service::datagrams, "sender", "connect"),
         cases: &[Case::new(
             "UDP: served although the last program connected the socket",
             &["bad"],
@@ -76,15 +60,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         kind: Kind::Clean,
-        table: |directory| {
-            let probe = directory.probe();
-            let words = [&probe, "--only", "fds", "--to", "accepted", "--then"];
-            Table::new(vec![Service::waiting(
-                "bad",
-                2000,
-                &[&words[..], &["nonblock"]].concat(),
-            )])
-        },
+        table: |directory| spoilt(directory, Service::waiting, "accepted", "nonblock"),
         cases: &[Case::new(
             "TCP: blocking again although the last program changed that",
             &["bad"],
@@ -120,6 +96,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         )],
     },
 ];
+
+/// A service whose program answers the first, and then does that to the socket.
+fn spoilt(
+    directory: &Directory,
+    service: fn(&'static str, u16, &[&str]) -> Service,
+    to: &str,
+    how: &str,
+) -> Table {
+    let probe = directory.probe();
+    let words = [&probe, "--only", "fds", "--to", to, "--then", how];
+    Table::new(vec![service("bad", 2000, &words)])
+}
 
 fn good(directory: &Directory) -> Table {
     let probe = directory.probe();
