@@ -46,19 +46,14 @@ impl Supervisor {
 
     /// Some children have ended.
     pub(super) fn reap(&mut self) {
-        let mut search = Search::default();
-        for _ in 0..BATCH {
-            let Some(exit) = self.next_exit(&mut search) else {
-                return self.settle_launches();
-            };
-            self.on_exit(exit);
+        if !self.reap_batch() {
+            self.timers.set(Instant::now(), Timer::Age);
         }
-        self.timers.set(Instant::now(), Timer::Age);
-        self.settle_launches();
     }
 
     /// An old child has ended.
     pub(super) fn on_old_child(&mut self, pid: i32) {
+        self.settle_launches();
         if let Some(exit) = wait::exit_of(pid) {
             self.on_exit(exit);
         }
@@ -80,7 +75,7 @@ impl Supervisor {
             }
         }
         // Whoever ended just before it became old was told of by a signal that looked at the young.
-        self.reap_young();
+        self.reap_batch();
         self.time_aging();
     }
 
@@ -89,15 +84,18 @@ impl Supervisor {
         self.children.next_exit(search, any)
     }
 
-    fn reap_young(&mut self) {
+    /// Takes leave of those that have ended, of so many at most. Returns whether that was all.
+    fn reap_batch(&mut self) -> bool {
+        // Somebody may have ended because another began to run: the line of that comes first.
+        self.settle_launches();
         let mut search = Search::default();
         for _ in 0..BATCH {
             match self.next_exit(&mut search) {
                 Some(exit) => self.on_exit(exit),
-                None => break,
+                None => return true,
             }
         }
-        self.settle_launches();
+        false
     }
 
     /// Sets the timer for the next child that becomes old.

@@ -153,7 +153,7 @@ fn start_of(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::process::{Command, Stdio};
 
     #[test]
@@ -183,8 +183,13 @@ mod tests {
         let mut child = Command::new("/bin/cat")
             .env("MARK", "a b")
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // The kernel tells of an exec before the new environment is in place.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        let stdout = child.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
         let pid = child.id() as i32;
         assert!(own_children().contains(&pid));
         let has = |word: &str| environment_of(pid).contains(&word.as_bytes().to_vec());
