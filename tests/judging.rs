@@ -191,6 +191,13 @@ fn explain_tells_the_rule_and_where_it_is() {
         let (_, it) = explain(&server, name, "127.0.0.10");
         assert_eq!(it["exempt"]["entry"], "127.0.0.10");
     }
+    // The same rules on other lines are no change, and are found where they are now.
+    let place = |name| explain(&server, name, "127.0.0.1").1["rule"]["line"].as_u64();
+    let before = ACTIONS.map(|(name, _)| place(name).unwrap());
+    let line = server.reload_with(&format!("# One line more.\n{}", server.table()));
+    assert_eq!(line.0, "reloaded added=0 changed=0 removed=0 kept=2");
+    let after = ACTIONS.map(|(name, _)| place(name).unwrap());
+    assert_eq!(after, before.map(|line| line + 1));
     server.stop();
 }
 

@@ -1,11 +1,13 @@
 //! Both sides of the loader: a child that resolves a table, and answers once.
 //!
-//! The supervisor starts `oxinetd @loader PATH` with a memory file as its standard output, waits for
-//! its end without blocking, and reads the answer. Whatever a table makes us do (block in a name
+//! The supervisor starts `oxinetd @loader PATH` with memory files as its standard input and output:
+//! digests of the services that it has, and room for an answer, which is what the table has that they
+//! do not tell of. It waits for its end without blocking, and reads the answer. Whatever a table makes us do (block in a name
 //! look-up, use memory) happens in the child and ends with it.
 
 use super::{Host, load};
-use crate::table::Table;
+use crate::sys::fd::memory_file;
+use crate::table::Difference;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -23,8 +25,8 @@ const EX_IOERR: u8 = 74;
 pub enum Answer {
     /// The table can be served.
     Table {
-        /// It.
-        table: Box<Table>,
+        /// How it differs from the one that is known.
+        difference: Box<Difference>,
         /// What may be wrong all the same.
         warnings: Vec<String>,
     },
@@ -33,13 +35,13 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Loads a table for this process.
-    pub fn of(path: &Path) -> Answer {
+    /// Loads a table for this process, of whose services some are known by their digests.
+    pub fn of(path: &Path, known: &[u64]) -> Answer {
         let texts =
             |mistakes: Vec<super::Mistake>| mistakes.iter().map(ToString::to_string).collect();
         match load(path, &Host::of_this_process()) {
             Ok(loaded) => Answer::Table {
-                table: Box::new(loaded.table),
+                difference: Box::new(Difference::of(loaded.table, known)),
                 warnings: texts(loaded.warnings),
             },
             Err(mistakes) => Answer::Mistakes(texts(mistakes.0)),
@@ -47,10 +49,14 @@ impl Answer {
     }
 }
 
-/// The child's side: loads the table and writes the answer to standard output as JSON. Exits with 0
-/// for a table, 78 for mistakes, 74 when the answer could not be written.
+/// The child's side: reads digests from standard input, loads the table and writes the answer to
+/// standard output as JSON. Exits with 0 for a table, 78 for mistakes, 74 when a file could not be
+/// read or written.
 pub fn answer(path: &Path) -> ExitCode {
-    let answer = Answer::of(path);
+    let Ok(known) = read_digests(&mut io::stdin().lock()) else {
+        return ExitCode::from(EX_IOERR);
+    };
+    let answer = Answer::of(path, &known);
     let written = serde_json::to_vec(&answer)
         .map_err(io::Error::from)
         .and_then(|bytes| {
@@ -64,6 +70,23 @@ pub fn answer(path: &Path) -> ExitCode {
     }
 }
 
+/// The parent's side: a file with digests, for the loader's standard input.
+pub fn write_digests(digests: &[u64]) -> io::Result<OwnedFd> {
+    let bytes: Vec<u8> = digests.iter().copied().flat_map(u64::to_ne_bytes).collect();
+    let mut file = File::from(memory_file(c"oxinetd digests")?);
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+fn read_digests(file: &mut impl Read) -> io::Result<Vec<u64>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let digests = bytes.chunks_exact(size_of::<u64>());
+    let digest = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).unwrap_or_default();
+    Ok(digests.map(digest).collect())
+}
+
 /// The parent's side: reads the answer from the start of the file that the child wrote. An error
 /// means that the child did not finish: it was killed, or ran out of something.
 pub fn read(file: OwnedFd) -> io::Result<Answer> {
@@ -75,23 +98,4 @@ pub fn read(file: OwnedFd) -> io::Result<Answer> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_read_back_from_the_start_of_its_file() {
-        let mut file = tempfile::tempfile().unwrap();
-        let answer = Answer::Mistakes(vec!["a \"b\"\n".into()]);
-        file.write_all(&serde_json::to_vec(&answer).unwrap())
-            .unwrap();
-        assert_eq!(read(file.into()).unwrap(), answer);
-    }
-
-    #[test]
-    fn half_an_answer_is_an_error() {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"{\"Mistakes\":[").unwrap();
-        assert!(read(file.into()).is_err());
-        assert!(read(tempfile::tempfile().unwrap().into()).is_err());
-    }
-}
+mod tests;

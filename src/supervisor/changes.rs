@@ -4,7 +4,7 @@
 //! shift without a change.
 
 use super::Supervisor;
-use super::services::Entry;
+use super::services::{Entry, Kept};
 use crate::admission::Policy;
 use crate::table::{Action, Kind, Rules, Service, Table};
 use std::collections::HashMap;
@@ -20,10 +20,13 @@ pub(super) struct Changes {
 }
 
 impl Supervisor {
-    /// Compares a table that is not in force yet.
-    pub(super) fn changes(&self, table: &Table) -> Changes {
-        let mut known = self.services.by_name();
-        let mut changes = Changes::default();
+    /// Compares a table that is not in force yet, but for the services that stay.
+    pub(super) fn changes(&self, table: &Table, kept: &Kept) -> Changes {
+        let mut known = self.services.by_name(kept);
+        let mut changes = Changes {
+            kept: kept.len(),
+            ..Changes::default()
+        };
         let mut alike = Alike::default();
         for new in &table.services {
             let id = known.remove(&*new.name);
@@ -36,7 +39,7 @@ impl Supervisor {
         }
         let is_there = |id| self.services.get(id).is_some_and(|entry| !entry.retired);
         let removed = known.into_iter().filter(|(_, id)| is_there(*id));
-        changes.removed = removed.map(|(name, _)| name).collect();
+        changes.removed = removed.map(|(name, _)| name.into()).collect();
         changes.removed.sort_unstable();
         changes
     }

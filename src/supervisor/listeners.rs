@@ -434,11 +434,11 @@ impl Listeners {
         self.all.remove(&id).map(|listener| *listener)
     }
 
-    /// By key, for a reload: all that can still be of use.
-    pub(super) fn by_key(&self) -> HashMap<Key, ListenerId> {
+    /// By key, for a reload: all that can still be of use, but for those that stay.
+    pub(super) fn by_key(&self, stays: impl Fn(&Listener) -> bool) -> HashMap<Key, ListenerId> {
         self.all
             .iter()
-            .filter(|(_, listener)| !listener.is_out_of_use())
+            .filter(|(_, listener)| !stays(listener) && !listener.is_out_of_use())
             .map(|(id, listener)| (Key::of(listener.service, &listener.endpoint), *id))
             .collect()
     }

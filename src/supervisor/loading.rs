@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::changes::Changes;
 use super::children::Role;
+use super::services::Kept;
 use super::start::Source;
 use super::timers::Timer;
 use crate::config::HANDED;
@@ -12,6 +13,7 @@ use crate::launch;
 use crate::sys::limits::{give_back_memory, own_binary};
 use crate::sys::spawn::{PlanSpec, Spawned};
 use crate::sys::{Errno, fd, signal, wait};
+use crate::table::{Difference, ServiceId};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -41,6 +43,8 @@ pub(super) struct Loading {
 struct Run {
     pid: i32,
     answer: OwnedFd,
+    /// The services that it was told of.
+    known: Vec<ServiceId>,
     /// The table is not to be put in force.
     dry: bool,
 }
@@ -118,7 +122,10 @@ impl Supervisor {
         self.loading.loads(dry).begun += 1;
         let started = match &mut self.options.source {
             Source::Table(table) => match table.take() {
-                Some(table) => return drop(self.apply(*table)),
+                Some(table) => {
+                    let difference = Difference::of(*table, &[]);
+                    return drop(self.apply(difference, &Kept::default()));
+                }
                 None => {
                     return self.observe(&Event::Warning { text: "there is no table to read again: the service was given on the command line" });
                 }
@@ -128,18 +135,13 @@ impl Supervisor {
                 if !dry && self.phase.has_served() {
                     self.options.tell_reloading();
                 }
-                self.start_loader(path)
+                self.start_loader(path, dry)
             }
         };
         match started {
-            Ok((spawned, answer)) => {
+            Ok(spawned) => {
                 self.children.enter(spawned, Role::Loader, Instant::now());
                 self.time_aging();
-                self.loading.running = Some(Run {
-                    pid: spawned.pid,
-                    answer,
-                    dry,
-                });
                 self.timers.set(
                     Instant::now() + DEADLINE,
                     Timer::LoaderDeadline(spawned.pid),
@@ -152,7 +154,11 @@ impl Supervisor {
         }
     }
 
-    fn start_loader(&mut self, path: String) -> Result<(Spawned, OwnedFd), Errno> {
+    fn start_loader(&mut self, path: String, dry: bool) -> Result<Spawned, Errno> {
+        let (known, digests): (Vec<_>, Vec<_>) = self.services.digests().into_iter().unzip();
+        let digests = loader::write_digests(&digests).map_err(|error| {
+            Errno::from_raw(error.raw_os_error().unwrap_or(Errno::ENOMEM as i32))
+        })?;
         let answer = fd::raise(fd::memory_file(c"oxinetd table")?);
         let argv = ["oxinetd".into(), "@loader".into(), path];
         // It looks up what `pass_env` names.
@@ -168,8 +174,15 @@ impl Supervisor {
             umask: 0o022,
             ..PlanSpec::default()
         };
-        let spawned = launch::helper(&mut self.spawner, &spec, fd::null(), answer.as_fd())?;
-        Ok((spawned, answer))
+        let input = digests.as_fd();
+        let spawned = launch::helper(&mut self.spawner, &spec, input, answer.as_fd())?;
+        self.loading.running = Some(Run {
+            pid: spawned.pid,
+            answer,
+            known,
+            dry,
+        });
+        Ok(spawned)
     }
 
     /// The loader has had its time. It may not even end when it is killed (a dead file server), so
@@ -189,23 +202,33 @@ impl Supervisor {
 
     pub(super) fn on_loader_exit(&mut self, exit: wait::Exit) {
         let is_the_one = |run: &mut Run| run.pid == exit.pid;
-        let Some(Run { answer, dry, .. }) = self.loading.running.take_if(is_the_one) else {
+        let Some(run) = self.loading.running.take_if(is_the_one) else {
             return;
         };
+        let dry = run.dry;
         if !self.phase.is_serving() {
             return;
         }
-        match loader::read(answer) {
-            Ok(Answer::Table { table, warnings }) if dry => {
-                let changes = self.changes(&table);
-                self.loading.end(dry, Outcome::Table { changes, warnings });
-            }
-            Ok(Answer::Table { table, warnings }) => {
-                // They belong into the log that the table asks for, in its form.
-                self.configure_log(&table.server);
-                self.remark(&warnings);
-                let changes = self.apply(*table);
-                give_back_memory();
+        match loader::read(run.answer) {
+            Ok(Answer::Table {
+                difference,
+                warnings,
+            }) => {
+                let kept: Kept = difference.kept(&run.known).copied().collect();
+                let changes = match dry {
+                    true => self.changes(&difference.table, &kept),
+                    false => {
+                        // They belong into the log that the table asks for, in its form.
+                        self.configure_log(&difference.table.server);
+                        self.remark(&warnings);
+                        let is_large = !difference.digests.is_empty();
+                        let changes = self.apply(*difference, &kept);
+                        if is_large {
+                            give_back_memory();
+                        }
+                        changes
+                    }
+                };
                 self.loading.end(dry, Outcome::Table { changes, warnings });
             }
             Ok(Answer::Mistakes(mistakes)) => self.refuse(dry, mistakes, BAD_TABLE),

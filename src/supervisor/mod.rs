@@ -26,6 +26,7 @@ mod reap;
 mod relays;
 mod reload;
 mod services;
+mod shared;
 mod shortage;
 mod start;
 mod stderr;

@@ -8,14 +8,14 @@
 use super::Supervisor;
 use super::changes::Changes;
 use super::link::Attachment;
-use super::listeners::{self, Key, State};
-use crate::admission::Policy;
+use super::listeners::{self, Key, Listener, State};
+use super::services::Kept;
 use crate::control::{Order, Place, Work};
 use crate::event::{Event, words};
 use crate::sys::Errno;
 use crate::sys::address::{Address, Transport};
 use crate::sys::socket::{self, BindError};
-use crate::table::{Acl, Action, Control, Endpoint, ListenerId, Rules, Service, ServiceId, Table};
+use crate::table::{Action, Control, Difference, Endpoint, ListenerId, Service, ServiceId};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,16 +24,10 @@ use std::time::Duration;
 const ANOTHER_SERVES: u8 = 75;
 
 impl Supervisor {
-    /// Puts a table in force. Returns what that has changed.
-    pub(super) fn apply(&mut self, table: Table) -> Changes {
-        let changes = self.changes(&table);
-        let Table {
-            server,
-            identities,
-            acls,
-            rules,
-            services,
-        } = table;
+    /// Puts a table in force, of whose services some stay as they are. Returns what that has changed.
+    pub(super) fn apply(&mut self, difference: Difference, kept: &Kept) -> Changes {
+        let changes = self.changes(&difference.table, kept);
+        let server = difference.table.server.clone();
         self.configure_log(&server);
         self.keep_name(server.is_inetd);
         let place = match &server.control {
@@ -50,20 +44,12 @@ impl Supervisor {
             .configure(server.worker, server.max_worker_connections);
         let max_connections = server.max_worker_connections;
         self.order(Order::Ceiling { max_connections }, Attachment::Nothing);
-        self.services.set_identities(identities);
 
-        let services: Vec<Rc<Service>> = services.into_iter().map(Rc::new).collect();
-        self.configure_accounts(services.iter().any(|service| service.account));
-        let programs = services
-            .iter()
-            .filter(|it| matches!(it.action, Action::Exec(_)));
-        self.configure_lives(programs.map(|service| service.life));
-        let passes_on = |service: &Rc<Service>| service.enabled && service.stdio.is_relayed();
-        self.link.expect_relays(services.iter().any(passes_on));
-        let wanted = self.change_services(services, &policies(acls, rules));
-        self.change_listeners(wanted);
+        self.keep_listeners(kept);
+        if kept.len() < self.services.len() || !difference.digests.is_empty() {
+            self.change_services(difference, kept);
+        }
         self.start_worker();
-        self.forget_lists();
         self.wake_all();
 
         let first = self.phase.begin_serving();
@@ -114,54 +100,106 @@ impl Supervisor {
         }
     }
 
-    /// Renews, adds and retires services; returns every socket that is wanted now.
-    fn change_services(
-        &mut self,
-        services: Vec<Rc<Service>>,
-        policies: &[Rc<Policy>],
-    ) -> Vec<(ServiceId, Endpoint)> {
-        let mut known = self.services.by_name();
-        let mut wanted = Vec::new();
-        for facts in services {
-            let policy = policies
-                .get(facts.rules as usize)
-                .cloned()
-                .unwrap_or_default();
-            let id = match known.remove(&*facts.name) {
-                Some(id) => {
-                    let entry = self
-                        .services
-                        .get_mut(id)
-                        .expect("cannot happen: by_name names what is there");
-                    entry.renew(Rc::clone(&facts), policy);
-                    id
-                }
-                None => self.services.enter(Rc::clone(&facts), policy),
-            };
-            self.limit(id, &facts);
-            if let Some(reason) = &facts.unavailable {
-                self.observe_service(
-                    id,
-                    &Event::Unavailable {
-                        service: &facts.name,
-                        reason,
-                    },
-                );
-            } else if facts.enabled {
-                wanted.extend(
-                    facts
-                        .endpoints
-                        .iter()
-                        .map(|endpoint| (id, endpoint.clone())),
-                );
-            }
-        }
-        for id in known.into_values() {
+    /// Puts the services of a table in force, and retires those that neither are among them nor stay.
+    fn change_services(&mut self, difference: Difference, kept: &Kept) {
+        let Difference {
+            mut table, digests, ..
+        } = difference;
+        self.services.take_shared(&mut table);
+        let mut others = self.services.by_name(kept);
+        let mut touched: Vec<ServiceId> = others.values().copied().collect();
+        let services = table.services.into_iter().map(Rc::new);
+        let changed: Vec<(ServiceId, Rc<Service>)> = services
+            .zip(digests)
+            .map(|(facts, digest)| {
+                let known = others.remove(&facts.name);
+                (self.enter_or_renew(known, &facts, digest), facts)
+            })
+            .collect();
+        for id in others.into_values() {
             if let Some(entry) = self.services.get_mut(id).filter(|entry| !entry.retired) {
                 entry.retire();
             }
         }
+        touched.extend(changed.iter().map(|(id, _)| *id));
+        touched.sort_unstable();
+        touched.dedup();
+
+        self.configure_for_all();
+        let wanted = self.wanted(&changed);
+        self.change_listeners(wanted, kept, &touched);
+        for service in touched {
+            self.forget_if_over(service);
+        }
+        self.services.tidy_shared();
+        self.forget_lists();
+    }
+
+    fn enter_or_renew(
+        &mut self,
+        known: Option<ServiceId>,
+        facts: &Rc<Service>,
+        digest: u64,
+    ) -> ServiceId {
+        let policy = self.services.policy(facts);
+        let facts = Rc::clone(facts);
+        let Some(id) = known else {
+            return self.services.enter(facts, policy, digest);
+        };
+        if let Some(entry) = self.services.get_mut(id) {
+            entry.renew(facts, policy, digest);
+        }
+        id
+    }
+
+    /// Makes ready for what any of the services needs.
+    fn configure_for_all(&mut self) {
+        let in_force = self.services.iter().filter(|(_, entry)| !entry.retired);
+        let kinds = in_force.map(|(_, entry)| &entry.facts.kind);
+        let (mut accounts, mut relays, mut lives) = (false, false, HashSet::new());
+        for kind in kinds {
+            accounts |= kind.account;
+            relays |= kind.enabled && kind.stdio.is_relayed();
+            if matches!(kind.action, Action::Exec(_)) {
+                lives.insert(kind.life);
+            }
+        }
+        self.configure_accounts(accounts);
+        self.configure_lives(lives.into_iter());
+        self.link.expect_relays(relays);
+    }
+
+    /// Every socket that services want which are new or not as they were.
+    fn wanted(&mut self, changed: &[(ServiceId, Rc<Service>)]) -> Vec<(ServiceId, Endpoint)> {
+        let mut wanted = Vec::new();
+        for (id, facts) in changed {
+            self.limit(*id, facts);
+            if let Some(reason) = &facts.unavailable {
+                let service = &*facts.name;
+                self.observe_service(*id, &Event::Unavailable { service, reason });
+            } else if facts.enabled {
+                let endpoints = facts.endpoints.iter();
+                wanted.extend(endpoints.map(|endpoint| (*id, endpoint.clone())));
+            }
+        }
         wanted
+    }
+
+    /// What could not be bound is tried again, and who rests is looked after: as if they were new.
+    fn keep_listeners(&mut self, kept: &Kept) {
+        let idle = self.listeners.iter().filter(|(_, listener)| {
+            let state = listener.state;
+            matches!(state, State::NotBound | State::LeftOut | State::Resting)
+                && !listener.unwanted
+                && kept.has(listener.service)
+        });
+        let idle: Vec<_> = idle.map(|(id, listener)| (id, listener.service)).collect();
+        for (id, service) in idle {
+            if let Some(entry) = self.services.get_mut(service) {
+                entry.stay();
+            }
+            self.put_to_use(id, true);
+        }
     }
 
     fn limit(&mut self, id: ServiceId, facts: &Service) {
@@ -182,8 +220,14 @@ impl Supervisor {
     }
 
     /// Matches what is wanted with what is bound, binds what is new, closes what nobody wants.
-    fn change_listeners(&mut self, wanted: Vec<(ServiceId, Endpoint)>) {
-        let mut existing: HashMap<Key, ListenerId> = self.listeners.by_key();
+    fn change_listeners(
+        &mut self,
+        wanted: Vec<(ServiceId, Endpoint)>,
+        kept: &Kept,
+        touched: &[ServiceId],
+    ) {
+        let stays = |listener: &Listener| kept.has(listener.service) && !listener.unwanted;
+        let mut existing: HashMap<Key, ListenerId> = self.listeners.by_key(stays);
         let mut by_service: HashMap<ServiceId, Vec<ListenerId>> = HashMap::new();
         let mut new = Vec::new();
         for (service, endpoint) in wanted {
@@ -200,9 +244,7 @@ impl Supervisor {
             };
             by_service.entry(service).or_default().push(id);
         }
-        let mut mine: Vec<ServiceId> = self.services.iter().map(|(id, _)| id).collect();
-        mine.sort_unstable();
-        for service in &mine {
+        for service in touched {
             if let Some(entry) = self.services.get_mut(*service) {
                 entry.listeners = by_service.remove(service).unwrap_or_default().into();
             }
@@ -223,9 +265,6 @@ impl Supervisor {
             }
             self.finish_binding(id);
         }
-        for service in mine {
-            self.forget_if_over(service);
-        }
     }
 
     /// Gives a bound listener to the service that has its address now.
@@ -240,8 +279,8 @@ impl Supervisor {
         listener.service = service;
         listener.endpoint = endpoint;
         listener.unwanted = false;
-        let (state, address) = (listener.state, listener.shown());
         if let Err(error) = renewed {
+            let address = listener.shown();
             let text = format!(
                 "the socket {address} stays as it was: {}: {}; what the table says holds when it is bound again",
                 error.call,
@@ -249,19 +288,27 @@ impl Supervisor {
             );
             self.observe(&Event::Warning { text: &text });
         }
-        match state {
+        self.put_to_use(id, before == service);
+    }
+
+    /// Has a listener do what its service's facts say now, which may be new, or be of another service.
+    fn put_to_use(&mut self, id: ListenerId, is_same_service: bool) {
+        let Some(listener) = self.listeners.get(id) else {
+            return;
+        };
+        match listener.state {
             // It comes home when its program ends, and serves by the new facts from then on.
             State::Lent | State::Leaving => {}
             State::NotBound | State::LeftOut => self.look_later(id, Duration::ZERO),
             State::Served => {
                 // The worker counts sessions by service: taken back and given again.
-                let stays = before == service && self.work(service) == self.link.given(id);
+                let stays = is_same_service && self.work(listener.service) == self.link.given(id);
                 if !stays {
                     self.take_back(id);
                 }
             }
             // Nothing about it has changed: of ten thousand, most.
-            State::Armed if before == service && self.is_served_as_before(id) => {}
+            State::Armed if is_same_service && self.is_served_as_before(id) => {}
             State::Armed | State::Resting => {
                 self.rest(id);
                 self.activate(id);
@@ -465,16 +512,4 @@ impl Supervisor {
     fn is_about_to_be_free(&self, errno: Errno) -> bool {
         errno == Errno::EADDRINUSE && self.listeners.iter().any(|(_, listener)| listener.unwanted)
     }
-}
-
-/// The admission keys of a table, each with its lists.
-fn policies(acls: Vec<Acl>, rules: Vec<Rules>) -> Vec<Rc<Policy>> {
-    let acls: Vec<Rc<Acl>> = acls.into_iter().map(Rc::new).collect();
-    let policy = |rules: Rules| {
-        let acl = rules
-            .acl
-            .and_then(|index| acls.get(index as usize).cloned());
-        Rc::new(Policy { rules, acl })
-    };
-    rules.into_iter().map(policy).collect()
 }

@@ -5,12 +5,13 @@
 
 use super::background::Background;
 use super::condition::Condition;
+use super::shared::Shared;
 use crate::admission::Policy;
 use crate::event::{Event, LazyTally};
 use crate::launch::{self, Inherited};
 use crate::sys::spawn::Plan;
-use crate::table::{Action, Identity, ListenerId, Service, ServiceId};
-use std::collections::HashMap;
+use crate::table::{Action, Identity, Kind, ListenerId, Service, ServiceId, Table};
+use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(super) struct Entry {
     pub(super) facts: Rc<Service>,
     /// Who gets in.
     pub(super) policy: Rc<Policy>,
+    /// Of facts and policy, as the loader has told: it leaves out what it has not found changed.
+    digest: u64,
     /// Made at the first launch: of thousands of services most are never asked.
     plan: Option<Rc<Plan>>,
     pub(super) tally: LazyTally,
@@ -71,10 +74,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(facts: Rc<Service>, policy: Rc<Policy>) -> Entry {
+    pub(super) fn new(facts: Rc<Service>, policy: Rc<Policy>, digest: u64) -> Entry {
         Entry {
             facts,
             policy,
+            digest,
             plan: None,
             tally: LazyTally::default(),
             listeners: Ids::None,
@@ -93,15 +97,21 @@ impl Entry {
     }
 
     /// Puts new facts in force.
-    pub(super) fn renew(&mut self, facts: Rc<Service>, policy: Rc<Policy>) {
+    pub(super) fn renew(&mut self, facts: Rc<Service>, policy: Rc<Policy>, digest: u64) {
         if self.retired || self.facts.enabled != facts.enabled {
             self.condition.begin_anew();
         }
         self.condition.count(self.tally.live, &facts);
         self.facts = facts;
         self.policy = policy;
+        self.digest = digest;
         self.plan = None;
         self.retired = false;
+        self.rests = 0;
+    }
+
+    /// Its facts stay: its `wait` program may try again.
+    pub(super) fn stay(&mut self) {
         self.rests = 0;
     }
 
@@ -133,12 +143,37 @@ impl Entry {
     }
 }
 
+/// Services that a new table leaves as they are.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Sorted.
+    ids: Vec<ServiceId>,
+}
+
+impl FromIterator<ServiceId> for Kept {
+    fn from_iter<I: IntoIterator<Item = ServiceId>>(ids: I) -> Kept {
+        let mut ids: Vec<ServiceId> = ids.into_iter().collect();
+        ids.sort_unstable();
+        Kept { ids }
+    }
+}
+
+impl Kept {
+    pub(super) fn has(&self, id: ServiceId) -> bool {
+        self.ids.binary_search(&id).is_ok()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+}
+
 /// All services in force, and those that are retired but not forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Services {
     /// In boxes: a third of the places of a map are empty, and entries are large.
     entries: HashMap<ServiceId, Box<Entry>>,
-    identities: Vec<Identity>,
+    shared: Shared,
     next: u32,
 }
 
@@ -155,6 +190,11 @@ impl Services {
         self.entries.iter().map(|(id, entry)| (*id, entry.as_ref()))
     }
 
+    /// How many there are, retired ones too.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The one of this name.
     pub(super) fn find(&self, name: &str) -> Option<ServiceId> {
         let mut all = self.entries.iter();
@@ -162,19 +202,57 @@ impl Services {
             .map(|(id, _)| *id)
     }
 
-    /// By name, for a reload.
-    pub(super) fn by_name(&self) -> HashMap<String, ServiceId> {
-        self.entries
-            .iter()
-            .map(|(id, entry)| (entry.facts.name.to_string(), *id))
+    /// Those that are not retired, by number, with the digest of their facts.
+    pub(super) fn digests(&self) -> Vec<(ServiceId, u64)> {
+        let all = self.iter().filter(|(_, entry)| !entry.retired);
+        let mut digests: Vec<_> = all.map(|(id, entry)| (id, entry.digest)).collect();
+        digests.sort_unstable();
+        digests
+    }
+
+    /// By name, for a reload, those that may not stay as they are: retired ones too.
+    pub(super) fn by_name(&self, kept: &Kept) -> HashMap<Box<str>, ServiceId> {
+        let others = self.iter().filter(|(id, _)| !kept.has(*id));
+        others
+            .map(|(id, entry)| (entry.facts.name.clone(), id))
             .collect()
     }
 
+    /// Takes what services of a table share, and lets them name it by the numbers that it has here.
+    pub(super) fn take_shared(&mut self, table: &mut Table) {
+        let kinds = self.kinds();
+        self.shared.take_from(table, kinds);
+    }
+
+    /// Forgets what is shared by services that are gone.
+    pub(super) fn tidy_shared(&mut self) {
+        let kinds = self.kinds();
+        self.shared.keep(&kinds);
+    }
+
+    fn kinds(&self) -> HashSet<Rc<Kind>> {
+        let all = self.entries.values().map(|entry| &entry.facts.kind);
+        let mut seen = HashSet::new();
+        let first = all.filter(|kind| seen.insert(Rc::as_ptr(kind)));
+        first.map(Rc::clone).collect()
+    }
+
+    /// The admission keys of facts whose numbers are ours.
+    pub(super) fn policy(&self, facts: &Service) -> Rc<Policy> {
+        self.shared.policy(facts.rules)
+    }
+
     /// Adds one that was not there.
-    pub(super) fn enter(&mut self, facts: Rc<Service>, policy: Rc<Policy>) -> ServiceId {
+    pub(super) fn enter(
+        &mut self,
+        facts: Rc<Service>,
+        policy: Rc<Policy>,
+        digest: u64,
+    ) -> ServiceId {
         let id = ServiceId(self.next);
         self.next += 1;
-        self.entries.insert(id, Box::new(Entry::new(facts, policy)));
+        let entry = Entry::new(facts, policy, digest);
+        self.entries.insert(id, Box::new(entry));
         id
     }
 
@@ -183,14 +261,9 @@ impl Services {
         self.entries.remove(&id).map(|entry| *entry)
     }
 
-    /// Puts the table's identities in force.
-    pub(super) fn set_identities(&mut self, identities: Vec<Identity>) {
-        self.identities = identities;
-    }
-
     /// One of the identities in force.
-    pub(super) fn identity(&self, index: u32) -> Option<&Identity> {
-        self.identities.get(index as usize)
+    pub(super) fn identity(&self, number: u32) -> Option<&Identity> {
+        self.shared.identity(number)
     }
 
     /// The plan of a service that runs a program.
@@ -199,7 +272,7 @@ impl Services {
         let Action::Exec(program) = &entry.facts.action else {
             return None;
         };
-        let identity = self.identities.get(program.identity as usize)?;
+        let identity = self.shared.identity(program.identity)?;
         let plan = entry
             .plan
             .get_or_insert_with(|| launch::plan(&entry.facts, program, identity, inherited));

@@ -7,6 +7,7 @@
 use super::prefixes::{Note, Prefixes, network};
 use crate::sys::socket::Peer;
 use serde::{Deserialize, Serialize};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// Whom an entry of a list means.
@@ -138,6 +139,14 @@ impl Acl {
         }
     }
 
+    /// Whether it is written in the same places too.
+    pub fn is_identical(&self, other: &Acl) -> bool {
+        self == other
+            && self.files == other.files
+            && self.access.is_identical(&other.access)
+            && self.exempt.is_identical(&other.exempt)
+    }
+
     /// Whether anyone at all is exempt.
     pub fn exempts(&self) -> bool {
         !self.exempt.is_empty()
@@ -151,6 +160,15 @@ impl PartialEq for Acl {
 }
 
 impl Eq for Acl {}
+
+impl Hash for Acl {
+    /// Of an outline: lists may be long, and seldom have the same one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.closed.hash(state);
+        self.access.outline().hash(state);
+        self.exempt.outline().hash(state);
+    }
+}
 
 /// Entries, each family apart. A uid is a prefix of all its 32 bits, and every user one of none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +227,16 @@ impl Prefixed {
             file: note.file.into(),
             line: note.line,
         })
+    }
+
+    fn is_identical(&self, other: &Prefixed) -> bool {
+        self.v4.is_identical(&other.v4)
+            && self.v6.is_identical(&other.v6)
+            && self.users.is_identical(&other.users)
+    }
+
+    fn outline(&self) -> impl Hash {
+        (self.v4.outline(), self.v6.outline(), self.users.outline())
     }
 
     fn is_empty(&self) -> bool {

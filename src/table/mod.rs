@@ -1,11 +1,12 @@
 //! Facts: what the administrator asked for, after names, users and addresses were resolved.
 //!
-//! A [`Table`] is made by `config` (in the loader), travels to the supervisor as JSON, and is never
-//! changed afterwards: a reload replaces it whole. Nothing here asks the system anything, and
+//! A [`Table`] is made by `config` (in the loader), and what it has that the supervisor does not know
+//! travels there as JSON (a [`Difference`]). Facts are never changed: others take their place. Nothing here asks the system anything, and
 //! nothing here can fail.
 
 mod acl;
 mod base64;
+mod difference;
 mod endpoint;
 mod hours;
 mod life;
@@ -17,6 +18,7 @@ mod stdio;
 mod wire;
 
 pub use acl::{Acl, Client, Entry as AclEntry, Judgement, List, Who};
+pub use difference::Difference;
 pub use endpoint::{Address, Endpoint, Transport};
 pub use hours::{Hours, Span};
 pub use life::{Life, LifeLimit};

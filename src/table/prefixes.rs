@@ -148,6 +148,20 @@ impl<A: Bits> Prefixes<A> {
         Some((*self.starts.get(index)?, *self.notes.get(index)?))
     }
 
+    /// Whether it was written in the same places too.
+    pub(super) fn is_identical(&self, other: &Prefixes<A>) -> bool {
+        (&self.starts, &self.notes) == (&other.starts, &other.notes)
+    }
+
+    /// The same for all that mean the same: how many there are, the first and the last.
+    pub(super) fn outline(&self) -> (usize, Vec<u8>) {
+        let mut ends = Vec::new();
+        for end in self.starts.first().into_iter().chain(self.starts.last()) {
+            end.write(&mut ends);
+        }
+        (self.starts.len(), ends)
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.starts.is_empty()

@@ -354,3 +354,30 @@ fn a_listener_that_rests_for_its_program_is_put_to_its_new_use() {
         server.stop();
     }
 }
+
+#[test]
+fn a_service_that_stays_keeps_its_user_whoever_comes_and_goes() {
+    if !is_root() {
+        return skip("needs root: services have users");
+    }
+    let [a, b, c] = [free_port(), free_port(), free_port()];
+    let service = |name: &str, port: u16, user: u32| {
+        format!(
+            "[service.{name}]\nlisten = {port}\ncommand = [\"/usr/bin/id\", \"-u\"]\nuser = {user}\ngroup = {user}\n"
+        )
+    };
+    let uid = |port: u16| Client::connect(&address(port)).read_text();
+    let stays = service("b", b, 61002);
+    let server = server().table(&(service("a", a, 61001) + &stays)).start();
+    assert_eq!([uid(a), uid(b)], ["61001\n", "61002\n"]);
+    let line = server.reload_with(&stays);
+    assert_eq!(line.0, "reloaded added=0 changed=0 removed=1 kept=1");
+    assert_eq!(uid(b), "61002\n");
+    let line = server.reload_with(&(stays.clone() + &service("c", c, 61003)));
+    assert_eq!(line.0, "reloaded added=1 changed=0 removed=0 kept=1");
+    assert_eq!([uid(b), uid(c)], ["61002\n", "61003\n"]);
+    let line = server.reload_with(&(service("c", c, 61002) + &stays));
+    assert_eq!(line.0, "reloaded added=0 changed=1 removed=0 kept=1");
+    assert_eq!([uid(b), uid(c)], ["61002\n", "61002\n"]);
+    stop(server);
+}

@@ -63,9 +63,13 @@ pub(super) fn files(bytes: &[u8]) {
     match kind % 4 {
         0 => {
             if let Ok(answer) = loader::read(file(bytes)) {
-                let written = serde_json::to_vec(&answer).expect("an answer");
-                let again: Answer = serde_json::from_slice(&written).expect("the same");
-                assert_eq!(again, answer);
+                let pass = |answer: &Answer| -> Answer {
+                    let written = serde_json::to_vec(answer).expect("an answer");
+                    serde_json::from_slice(&written).expect("the same")
+                };
+                // What no service names is left out.
+                let named = pass(&answer);
+                assert_eq!(pass(&named), named);
             }
         }
         1 => {
