@@ -54,7 +54,7 @@ pub fn for_command_line(arguments: &CommandLine, host: &Host) -> Result<Loaded, 
     let service = ServiceEntry {
         name,
         place,
-        entry,
+        entry: Box::new(entry),
         is_partial: false,
     };
     let defaults = Entry::default();

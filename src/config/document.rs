@@ -34,7 +34,8 @@ pub(super) struct ServiceEntry {
     pub(super) name: String,
     /// Where its name was written first.
     pub(super) place: Place,
-    pub(super) entry: Entry,
+    /// In a box: there may be thousands, which are sorted and handed on.
+    pub(super) entry: Box<Entry>,
     /// Whether some of its lines could not be understood.
     pub(super) is_partial: bool,
 }
@@ -158,7 +159,7 @@ impl Reader<'_> {
         self.document.services.push(ServiceEntry {
             name: name.to_owned(),
             place,
-            entry,
+            entry: Box::new(entry),
             is_partial: false,
         });
     }
@@ -178,7 +179,8 @@ impl Reader<'_> {
             .sort_by_key(|service| service.place.rank());
         for service in &mut document.services {
             let (_, start) = service.place.rank();
-            let next = self.headers.iter().find(|header| **header > start);
+            let next = self.headers.partition_point(|header| *header <= start);
+            let next = self.headers.get(next);
             let end = next.map_or(self.source.text().len(), |next| next - 1);
             service.is_partial = findings.touch(self.source, start..end);
         }

@@ -248,7 +248,7 @@ fn variable(name: Located<&str>, node: Node) -> Result<(String, String), Mistake
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{Part, keys_of};
+    use super::super::keys::{KEYS, Part, find, keys_of};
     use super::super::source::Source;
     use super::*;
     use std::sync::Arc;
@@ -266,12 +266,20 @@ mod tests {
         asked
     }
 
+    fn is_key(name: &str) -> bool {
+        KEYS.iter().any(|key| key.name == name)
+    }
+
     #[test]
     fn the_list_of_keys_and_the_reader_know_the_same_ones() {
         for part in [Part::Server, Part::Defaults, Part::Service] {
             let mut listed: Vec<&str> = keys_of(part).map(|key| key.name).collect();
             listed.sort_unstable();
-            assert_eq!(asked(part), listed, "{part:?}");
+            let asked = asked(part);
+            assert!(asked.iter().all(|name| is_key(name)), "{asked:?}");
+            let mut own = asked;
+            own.retain(|name| find(name, part).is_some());
+            assert_eq!(own, listed, "{part:?}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct Section<'t> {
     source: &'t Arc<Source>,
     table: &'t DeTable<'t>,
     part: Part,
+    #[cfg(test)]
     asked: Vec<&'static str>,
     written: Written,
     mistakes: Vec<Mistake>,
@@ -38,6 +39,7 @@ impl<'t> Section<'t> {
             source,
             table,
             part,
+            #[cfg(test)]
             asked: Vec::new(),
             written: Written::new(),
             mistakes: Vec::new(),
@@ -51,9 +53,11 @@ impl<'t> Section<'t> {
         name: &'static str,
         read: impl FnOnce(Node<'t>) -> Result<T, Mistakes>,
     ) -> Option<T> {
-        let key = keys::find(name, self.part)?;
+        #[cfg(test)]
         self.asked.push(name);
+        // Most keys of most sections are not written.
         let (word, value) = self.table.get_key_value(name)?;
+        let key = keys::find(name, self.part)?;
         self.written
             .insert(name, Place::Text(self.source.clone(), word.span()));
         let node = Node {
@@ -66,7 +70,7 @@ impl<'t> Section<'t> {
             .ok()
     }
 
-    /// The names that were asked for.
+    /// The names that were asked for, of this part of the table or not.
     #[cfg(test)]
     pub(super) fn asked(&self) -> &[&'static str] {
         &self.asked
@@ -88,15 +92,11 @@ impl<'t> Section<'t> {
         Some(results.into_iter().filter_map(keep).collect())
     }
 
-    /// Reports what nobody asked for.
+    /// Reports what nobody has taken.
     pub(super) fn finish(mut self) -> Finished {
         let mut has_unknown = false;
         for (word, value) in self.table {
-            if !self
-                .asked
-                .iter()
-                .any(|name| *name == word.get_ref().as_ref())
-            {
+            if !self.written.contains_key(word.get_ref().as_ref()) {
                 has_unknown = true;
                 let place = Place::Text(self.source.clone(), word.span());
                 self.mistakes

@@ -51,7 +51,7 @@ pub(in crate::config) fn services(
             Ok(entry) => services.push(ServiceEntry {
                 name,
                 place: line.place.clone(),
-                entry,
+                entry: Box::new(entry),
                 is_partial: false,
             }),
             Err(mistakes) => warnings.extend(mistakes.0.into_iter().map(left_out)),
