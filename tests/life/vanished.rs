@@ -149,9 +149,8 @@ fn check_unplugged(keys: &'static str, text: String, longest: f64) {
         );
         let server = server().service("a", &body).start();
         let address = server.address("a", "");
-        let words = address.replace(':', " ");
         let mut client = std::process::Command::new("nsenter")
-            .args(format!("-t {holder} -n nc {words}").split(' '))
+            .args(format!("-t {holder} -n socat - tcp:{address}").split(' '))
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
