@@ -73,15 +73,23 @@ pub fn tidy(keep: &[RawFd]) -> Result<Vec<Option<OwnedFd>>, Errno> {
             std::mem::forget(null);
         }
     }
-    // Above all of them, or a copy would be taken for one that is still to come.
-    let lowest = keep.iter().max().map_or(10, |number| 10.max(number + 1));
+    // Above all of them, or a copy would be taken for one that is still to come. Where the limit does
+    // not reach so far that could only be one that was named and not given.
+    let above_fixed = 10;
+    let above_all = keep.iter().fold(above_fixed, |lowest, number| {
+        lowest.max(number.saturating_add(1))
+    });
     let kept: Vec<Option<OwnedFd>> = keep
         .iter()
-        .map(|number| match number {
-            ..3 => None,
+        .map(|number| {
+            if *number < 3 {
+                return None;
+            }
             // SAFETY: the caller says that these numbers were given to us to own; a closed one fails
             // in fcntl.
-            3.. => duplicate_from(unsafe { BorrowedFd::borrow_raw(*number) }, lowest).ok(),
+            let given = unsafe { BorrowedFd::borrow_raw(*number) };
+            let copy = duplicate_from(given, above_all);
+            copy.or_else(|_| duplicate_from(given, above_fixed)).ok()
         })
         .collect();
     close_all_but(&kept);
