@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// How long a shortage lasts: so long that pauses without a bound would be seen.
 const PATIENCE: Duration = Duration::from_millis(2600);
 
+/// After that even the last client is served on a busy machine: a pause has half a second at most. One
+/// without a bound would have got to more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 const CAT: &str = "command = [\"/bin/cat\"]";
 
 /// A program, and a built-in service that must not notice anything.
@@ -86,10 +90,7 @@ fn endure(server: &Server, says: &str, relieve: impl FnOnce()) {
         client.expect("hi");
     }
     let after = relieved.elapsed();
-    assert!(
-        after < Duration::from_secs(1),
-        "served {after:?} after the relief"
-    );
+    assert!(after < LONGEST_PAUSE, "served {after:?} after the relief");
     server
         .log()
         .wait_for(|line| line.0.starts_with("accepting again after "));

@@ -105,6 +105,10 @@ fn killed_it_is_back_within_a_second_and_its_sessions_have_ended() {
     sessions.iter().for_each(|client| {
         client.send("a").expect("a");
     });
+    // It tells of those who come together, and what it has not told of nobody knows.
+    server
+        .log()
+        .wait_for_many(4, |line| line.is("start", "echo"));
     let pid = worker_of(&server, 1);
     let killed = Instant::now();
     signal(pid, Signal::SIGKILL);
@@ -114,12 +118,8 @@ fn killed_it_is_back_within_a_second_and_its_sessions_have_ended() {
         .expect("b")
         .half_close()
         .expect_end();
-    // The issue says one; the machine may be busy.
-    assert!(
-        killed.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        killed.elapsed()
-    );
+    // The issue says a second; the machine may be busy.
+    assert!(killed.elapsed() < AT_ONCE, "{:?}", killed.elapsed());
     let ends = server.wait_ends("echo", 4);
     let died = ends
         .iter()
@@ -171,21 +171,13 @@ fn nothing_outlives_a_supervisor_that_was_killed() {
     idle[0].send("a").expect("a");
     let busy = server.connect("chargen");
     busy.read_exactly(1000);
-    let worker = worker_of(&server, 1);
-    server.kill();
     let killed = Instant::now();
-    until("both ports are free", || {
-        ports
-            .iter()
-            .all(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
-    });
+    server.kill();
     // The issue says 0.1; the machine may be busy.
-    assert!(
-        killed.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        killed.elapsed()
-    );
-    until("the worker is gone", || !is_running(worker));
+    assert!(killed.elapsed() < AT_ONCE, "{:?}", killed.elapsed());
+    for port in ports {
+        assert!(TcpListener::bind(("0.0.0.0", port)).is_ok(), "{port}");
+    }
     assert!(std::net::UdpSocket::bind(("0.0.0.0", ports[0])).is_ok());
     assert!(matches!(idle[1].read(1), Got::End | Got::Reset));
 }

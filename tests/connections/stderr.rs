@@ -96,7 +96,6 @@ fn a_flood_is_bounded_counted_and_blocks_nobody() {
     }
     other.half_close().expect_end();
     client.expect("over\n").expect_end();
-    let took = since.elapsed();
     server.wait_end("a");
     let is_drop = |line: &Line| line.is("stderr-dropped", "a");
     // 50 MB in lines of 99: the last is shorter.
@@ -110,10 +109,10 @@ fn a_flood_is_bounded_counted_and_blocks_nobody() {
             .sum();
         lines(&server).len() + dropped as usize == all
     });
-    let logged = lines(&server).len();
+    let (logged, took) = (lines(&server).len(), since.elapsed());
     let most = 500 + (took.as_secs_f64() * 100.0) as usize + 150;
     assert!((500..=most).contains(&logged), "{logged} lines in {took:?}");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < AT_ONCE, "{slowest:?}");
     server.settle();
     server.stop();
 }

@@ -137,13 +137,13 @@ impl Builder {
                 (log, Some(stopper))
             }
         };
-        let server = Server::new(child, log, tail, self.directory);
+        let mut server = Server::new(child, log, tail, self.directory);
         let came = readable_until(&ready, Instant::now() + DEADLINE);
         let mut byte = [0];
         let read = nix::unistd::read(&ready, &mut byte);
         if came && read != Ok(1) {
             // It has ended; what it said is worth seeing.
-            server.log().wait_for_end();
+            server.hear_out();
         }
         assert!(
             came && read == Ok(1) && byte == *b"\n",

@@ -4,7 +4,7 @@
 
 use super::process::{become_user, before_exec};
 use std::ffi::CString;
-use std::io;
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 /// A way to read or change another process.
@@ -75,11 +75,12 @@ fn try_it(way: Way, pid: i32, path: &CString) -> io::Result<()> {
     Ok(())
 }
 
-/// A process of this user that has nothing to hide: a `sleep`, to be killed by whoever made it.
+/// A process of this user that has nothing to hide: a `cat` that has answered, to be killed by whoever
+/// made it. What is not over with its exec is still closed to others.
 pub(crate) fn ordinary_process(uid: u32) -> io::Result<Child> {
     const PR_SET_PTRACER: i32 = 0x5961_6d61;
-    let mut command = Command::new("/bin/sleep");
-    command.arg("60").stdin(Stdio::null());
+    let mut command = Command::new("/bin/cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     become_user(&mut command, uid);
     before_exec(
         &mut command,
@@ -90,5 +91,9 @@ pub(crate) fn ordinary_process(uid: u32) -> io::Result<Child> {
             Ok(())
         }),
     );
-    command.spawn()
+    let mut child = command.spawn()?;
+    let (stdin, stdout) = (child.stdin.as_mut(), child.stdout.as_mut());
+    stdin.expect("a pipe").write_all(b"x")?;
+    stdout.expect("a pipe").read_exact(&mut [0])?;
+    Ok(child)
 }

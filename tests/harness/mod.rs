@@ -68,6 +68,10 @@ use std::time::Duration;
 /// busy with other tests on a single processor.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// What waits for nobody is over by then, on a busy machine too; what waits for a limit, or for somebody
+/// who does nothing, is not.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// The id of an ordinary user that no machine is likely to have given to anybody.
 pub(crate) const ORDINARY_USER: u32 = 61234;
 

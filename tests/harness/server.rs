@@ -197,8 +197,7 @@ impl Server {
         self.signal(Signal::SIGTERM);
         let status = wait_until(&mut self.child, Instant::now() + DEADLINE);
         let status = status.expect("the server does not end after SIGTERM");
-        drop(self.tail.take());
-        self.log.wait_for_end();
+        self.hear_out();
         assert!(status.success(), "the server's end: {status}");
         let lines = self.log.lines();
         let totals = accounts::check(&lines, self.may_leave_programs);
@@ -208,6 +207,13 @@ impl Server {
         totals
     }
 
+    /// It has ended: waits for the rest of its log.
+    #[track_caller]
+    pub(super) fn hear_out(&mut self) {
+        drop(self.tail.take());
+        self.log.wait_for_end();
+    }
+
     /// Waits until each `start` has its `end`: clients see the end of a program before the server.
     #[track_caller]
     fn wait_for_programs(&self) {
@@ -215,9 +221,17 @@ impl Server {
         self.log.wait_until(|lines| sessions.are_over(lines));
     }
 
-    /// Kills the supervisor as the kernel would. Nothing is checked afterwards.
+    /// Kills the supervisor as the kernel would, and waits until its worker has noticed and let go of
+    /// what it listened on. Nothing is checked afterwards.
+    #[track_caller]
     pub(crate) fn kill(mut self) -> Directory {
         self.kill_all();
+        for line in self.log.lines() {
+            if line.event() == "worker-started" {
+                let worker = line.number("pid") as u32;
+                super::until("the worker is gone", || !super::is_running(worker));
+            }
+        }
         self.stopped = true;
         std::mem::replace(&mut self.directory, Directory::new())
     }
