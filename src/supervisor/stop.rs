@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a launch in flight may take to be decided.
 const LAUNCHES: Duration = Duration::from_millis(100);
+/// How long the worker may take to let go of its listeners: on a busy machine it may not run for a
+/// while, and what it has not said yet would be missing in the totals.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Nobody waits longer, and clocks can count so far.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -43,6 +46,8 @@ pub(super) enum Phase {
 pub(super) enum Step {
     /// Launches in flight are decided.
     Launches,
+    /// The worker says with the last of its listeners what it has not said yet.
+    LastWords,
     /// Programs may end by themselves.
     Drain,
     /// They were asked to.
@@ -124,11 +129,12 @@ impl Supervisor {
         };
         // The signal to stop overtakes those of children that ended before it.
         self.reap();
-        let is_done = match step {
-            // The worker says with the last of its listeners what it has not said yet.
-            Step::Launches => !self.children.is_launching() && self.listeners.is_empty(),
-            _ => self.programs() == 0 && self.link.live() == 0 && self.relays.leaving() == 0,
-        };
+        let is_done = self.listeners.is_empty()
+            && match step {
+                Step::Launches => !self.children.is_launching(),
+                Step::LastWords => true,
+                _ => self.programs() == 0 && self.link.live() == 0 && self.relays.leaving() == 0,
+            };
         if is_done {
             self.phase = Phase::Over;
             return;
@@ -136,16 +142,18 @@ impl Supervisor {
         let now = Instant::now();
         if now < until {
             // An exec that succeeds does not wake us, so launches are looked at again and again.
-            let next = if step == Step::Launches {
-                now + Duration::from_millis(1)
-            } else {
-                now + Duration::from_millis(50)
+            let next = match step {
+                Step::Launches | Step::LastWords => now + Duration::from_millis(1),
+                _ => now + Duration::from_millis(50),
             };
             self.timers.set(next.min(until), Timer::Stop);
             return;
         }
         match step {
-            Step::Launches | Step::Killed => self.phase = Phase::Over,
+            Step::Launches if !self.listeners.is_empty() => {
+                self.go_on_stopping(Step::LastWords, LAST_WORDS);
+            }
+            Step::Launches | Step::LastWords | Step::Killed => self.phase = Phase::Over,
             Step::Drain => self.end_programs(false, Step::Asked, GRACE),
             Step::Asked => self.end_programs(true, Step::Killed, Duration::from_secs(1)),
         }
@@ -163,6 +171,10 @@ impl Supervisor {
             }
         }
         self.dismiss_worker();
+        self.go_on_stopping(step, time);
+    }
+
+    fn go_on_stopping(&mut self, step: Step, time: Duration) {
         let until = Instant::now() + time;
         self.phase = Phase::Stopping { until, step };
         self.timers
