@@ -236,6 +236,10 @@ mod tests {
         let _one = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
         let _two = UnixStream::connect_addr(&name).unwrap();
         let _three = UnixStream::connect_addr(&name).unwrap();
+        // The kernel lets a client go on before the last packet of the handshake has come in.
+        while diag.waiting(tcp.as_fd(), Transport::Tcp) == Some(0) {
+            std::thread::yield_now();
+        }
         assert_eq!(diag.waiting(tcp.as_fd(), Transport::Tcp), Some(1));
         assert_eq!(diag.waiting(unix.as_fd(), Transport::UnixStream), Some(2));
     }
@@ -249,10 +253,13 @@ mod tests {
         assert_eq!(diag.head(udp.as_fd(), Transport::Udp), None);
         assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));
         (0..2).for_each(|_| assert_eq!(client.send(b"x").unwrap(), 1));
+        // It has come when it can be looked at.
+        udp.peek(&mut [0]).unwrap();
         let first = diag.head(udp.as_fd(), Transport::Udp).unwrap();
         assert_eq!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
         let dropped = drop_head(udp.as_fd(), Transport::Udp);
         assert_eq!(dropped, Ok(Some(client.local_addr().unwrap())));
+        udp.peek(&mut [0]).unwrap();
         assert_ne!(diag.head(udp.as_fd(), Transport::Udp), Some(first));
         assert!(drop_head(udp.as_fd(), Transport::Udp).is_ok());
         assert_eq!(drop_head(udp.as_fd(), Transport::Udp), Err(Errno::EAGAIN));

@@ -115,17 +115,32 @@ impl Supervised {
 
     fn next_report(&mut self) -> Report {
         while self.arrived.is_empty() {
-            let count = self.poller.wait(Some(PATIENCE)).unwrap().count();
-            assert_eq!(count, 1, "no report came");
-            let mut message = [0; BATCH * LENGTH];
-            let control = self.control.as_ref().unwrap();
-            let (length, _) = receive_record(control.as_fd(), &mut message).unwrap();
-            assert!(length > 0, "the worker has ended");
-            let records = message[..length].chunks(LENGTH);
-            self.arrived
-                .extend(records.map(|record| Report::decode(record).unwrap()));
+            self.receive();
         }
         self.arrived.pop_front().unwrap()
+    }
+
+    fn receive(&mut self) {
+        let count = self.poller.wait(Some(PATIENCE)).unwrap().count();
+        assert_eq!(count, 1, "no report came");
+        let mut message = [0; BATCH * LENGTH];
+        let control = self.control.as_ref().unwrap();
+        let (length, _) = receive_record(control.as_fd(), &mut message).unwrap();
+        assert!(length > 0, "the worker has ended");
+        let records = message[..length].chunks(LENGTH);
+        self.arrived
+            .extend(records.map(|record| Report::decode(record).unwrap()));
+    }
+
+    /// Waits until the worker has gone round its loop: it has answered an order.
+    fn have_turn(&mut self) {
+        let prefix = ("192.0.2.1".parse().unwrap(), 32);
+        self.order(Order::Unban { serial: 1, prefix }, None);
+        let answer = Report::Obeyed { serial: 1 };
+        while !self.arrived.contains(&answer) {
+            self.receive();
+        }
+        self.arrived.retain(|report| *report != answer);
     }
 
     /// The number and peer of the connection that has begun next.

@@ -13,7 +13,7 @@ const IMPATIENT: Settings = Settings {
 
 /// A program on pipes, as the test plays it: its client, which reads nothing, and the end that it
 /// writes, which is full. Its standard input is closed.
-fn blocked(it: &Supervised) -> (UnixStream, OwnedFd) {
+fn blocked(it: &mut Supervised) -> (UnixStream, OwnedFd) {
     let (client, ours) = UnixStream::pair().unwrap();
     let (input, reads) = pipe::to_program().unwrap();
     let (output, writes) = pipe::from_program().unwrap();
@@ -26,18 +26,25 @@ fn blocked(it: &Supervised) -> (UnixStream, OwnedFd) {
     let control = it.control.as_ref().unwrap();
     let descriptors = [ours.as_fd(), input.as_fd(), output.as_fd()];
     send_record(control.as_fd(), &order.encode(), &descriptors).unwrap();
-    fill(&writes);
+    crate::sys::fd::set_nonblocking(writes.as_fd(), true).unwrap();
+    let write = || pipe::write(writes.as_fd(), &[b'x'; 4096]) != Err(Errno::EAGAIN);
+    fill(it, &writes, write);
     (client, writes)
 }
 
-/// Writes until nobody takes more for a while.
-fn fill(writes: &OwnedFd) {
-    crate::sys::fd::set_nonblocking(writes.as_fd(), true).unwrap();
+/// Writes until nobody takes more for a while, although the worker has had its turn.
+fn fill(it: &mut Supervised, full: &impl AsFd, mut write: impl FnMut() -> bool) {
     let mut poller = Poller::new(1).unwrap();
-    poller.add(writes, Interest::Write, 0).unwrap();
-    let pause = Some(Duration::from_millis(200));
-    while poller.wait(pause).unwrap().count() > 0 {
-        while pipe::write(writes.as_fd(), &[b'x'; 4096]) != Err(Errno::EAGAIN) {}
+    poller.add(full, Interest::Write, 0).unwrap();
+    let mut has_room = |pause| poller.wait(Some(pause)).unwrap().count() > 0;
+    loop {
+        while write() {}
+        if !has_room(Duration::from_millis(200)) {
+            it.have_turn();
+            if !has_room(Duration::ZERO) {
+                return;
+            }
+        }
     }
 }
 
@@ -52,7 +59,7 @@ fn passed(it: &mut Supervised) -> (u64, Ending) {
 #[test]
 fn what_is_left_of_a_closed_pipe_is_kept_for_a_while_although_its_end_was_not_read() {
     let mut it = Supervised::start(IMPATIENT);
-    let (_client, writes) = blocked(&it);
+    let (_client, writes) = blocked(&mut it);
     drop(writes);
     assert_eq!(passed(&mut it), (7, Ending::IdleTimeout));
 }
@@ -60,13 +67,13 @@ fn what_is_left_of_a_closed_pipe_is_kept_for_a_while_although_its_end_was_not_re
 #[test]
 fn so_it_is_when_the_program_has_ended_and_others_have_its_pipe() {
     let mut it = Supervised::start(IMPATIENT);
-    let (_client, _writes) = blocked(&it);
+    let (_client, _writes) = blocked(&mut it);
     it.order(Order::Exited { number: 7 }, None);
     assert_eq!(passed(&mut it), (7, Ending::IdleTimeout));
     // One that is over, or was never there, is not looked for.
     it.order(Order::Exited { number: 7 }, None);
     it.order(Order::Cut { number: 8 }, None);
-    let (_client, _writes) = blocked(&it);
+    let (_client, _writes) = blocked(&mut it);
     it.order(Order::Cut { number: 7 }, None);
     assert_eq!(passed(&mut it), (7, Ending::Killed));
 }
@@ -87,17 +94,9 @@ fn so_it_is_when_another_server_has_ended() {
     let _client = connect(&listener);
     let (mut far, _) = target.accept().unwrap();
     far.set_nonblocking(true).unwrap();
-    let mut poller = Poller::new(1).unwrap();
-    poller.add(&far, Interest::Write, 0).unwrap();
-    while poller
-        .wait(Some(Duration::from_millis(300)))
-        .unwrap()
-        .count()
-        > 0
-    {
-        while far.write(&[b'x'; 65536]).is_ok() {}
-    }
-    drop(far);
+    let near = far.try_clone().unwrap();
+    fill(&mut it, &near, || far.write(&[b'x'; 65536]).is_ok());
+    drop((far, near));
     assert!(matches!(it.next_report(), Report::Accepted { .. }));
     it.begun();
     let (_, _, _, ending) = it.ended();
