@@ -119,7 +119,7 @@ mod tests {
         let path = directory.path().join("pid");
         fs::write(&path, "1\n").unwrap();
         let file = PidFile::write(&path).unwrap();
-        fs::remove_file(&path).unwrap();
+        // Before ours is gone: else it could get the same number.
         fs::write(directory.path().join("other"), "2\n").unwrap();
         fs::rename(directory.path().join("other"), &path).unwrap();
         file.remove();
