@@ -3,7 +3,9 @@
 use super::{is_gone, pid_from, script, seconds};
 use crate::harness::*;
 
-const LIMITED: &str = "max_lifetime = \"1s\"\ngrace = \"1s\"\n";
+/// By the limit a program has said who it is, on a busy machine too; and its grace is long enough for
+/// the test to see that it has been asked.
+const LIMITED: &str = "max_lifetime = \"3s\"\ngrace = \"2s\"\n";
 
 #[test]
 fn a_program_that_has_lived_long_enough_is_asked_to_end() {
@@ -61,7 +63,7 @@ fn a_program_that_ignores_the_request_is_killed_after_the_grace_period_and_list_
     assert_eq!(end.field("status"), Some("signal:KILL"));
     assert_eq!(end.field("reason"), Some("max-lifetime"));
     let took = seconds(&end);
-    assert!((2.0..4.0).contains(&took), "{took}");
+    assert!((5.0..9.0).contains(&took), "{took}");
     server.stop();
 }
 

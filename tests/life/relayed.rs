@@ -23,6 +23,13 @@ fn crowd(body: &str) -> (Server, Vec<Client>) {
     (server, clients)
 }
 
+/// How often a process that sleeps has been given a processor; `None` of one that does not sleep.
+fn turns_of_sleeper(pid: u32) -> Option<u64> {
+    let count = |key| status(pid, key).parse::<u64>().expect("a number");
+    let turns = count("voluntary_ctxt_switches") + count("nonvoluntary_ctxt_switches");
+    status(pid, "State").starts_with('S').then_some(turns)
+}
+
 /// Ends the programs when nobody has room any more for what they say.
 fn end_programs(server: &Server) {
     let started = MODES.map(|(name, _)| server.wait_start(name));
@@ -31,12 +38,13 @@ fn end_programs(server: &Server) {
         .log()
         .wait_for(|line| line.event() == "worker-started");
     let worker = worker.number("pid") as u32;
-    let mut used = Vec::new();
+    let mut ran: Option<Vec<u64>> = None;
+    // Who waits for a processor has something to move.
     until("nothing moves", || {
         std::thread::sleep(std::time::Duration::from_millis(100));
         let all = pids.iter().chain([&worker]);
-        let before = std::mem::replace(&mut used, all.map(|pid| cpu_time(*pid)).collect());
-        used == before
+        let before = std::mem::replace(&mut ran, all.map(|pid| turns_of_sleeper(*pid)).collect());
+        ran.is_some() && ran == before
     });
     pids.into_iter()
         .for_each(|pid| signal(pid, Signal::SIGKILL));

@@ -26,7 +26,7 @@ fn a_connection_that_moves_nothing_ends_and_one_that_does_stays() {
     let end = server.wait_end("a");
     assert_eq!(end.field("reason"), Some("idle-timeout"));
     let took = seconds(&end);
-    assert!((2.0..3.5).contains(&took), "{took}");
+    assert!((2.0..6.0).contains(&took), "{took}");
     busy.send("y").expect("y");
     busy.half_close().expect_end();
     let ends = server.wait_ends("a", 2);
