@@ -82,20 +82,29 @@ fn visit(server: &Server, service: &str, is_served: bool) {
 }
 
 /// Each connection takes exactly these system calls. Several tries: a program that lives for long,
-/// because the machine is busy, takes some more.
+/// because the machine is busy, takes some more. Of each call the fewest count, so that not all of a
+/// try need be undisturbed.
 #[track_caller]
 fn check_calls(server: &Server, service: &str, is_served: bool, expected: &[(&str, usize)]) {
     const TRIES: usize = 10;
     let of_all = |(name, count): &(&str, usize)| ((*name).to_string(), count * CONNECTIONS);
     let expected: BTreeMap<_, _> = expected.iter().map(of_all).collect();
-    let mut found = calls(server, service, is_served);
+    let mut fewest = calls(server, service, is_served);
+    let mut found = fewest.clone();
     for _ in 1..TRIES {
-        if found == expected {
+        if found == expected || fewest == expected {
             return;
         }
         found = calls(server, service, is_served);
+        fewest.retain(|name, _| found.contains_key(name));
+        for (name, count) in &mut fewest {
+            *count = (*count).min(found[name]);
+        }
     }
-    assert_eq!(found, expected, "{service}");
+    assert!(
+        found == expected || fewest == expected,
+        "{service}: {found:?}, at least {fewest:?}, expected {expected:?}"
+    );
 }
 
 /// The system calls that so many connections take.
