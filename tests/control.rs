@@ -211,6 +211,8 @@ fn draining_waits_for_the_last_session() {
     for service in ["a", "e"] {
         let client = server.connect(service);
         client.send("x").expect("x");
+        // The worker tells of its clients a little later.
+        server.wait_start(service);
         let request = format!(r#"{{"do":"drain","service":"{service}","seconds":0}}"#);
         let answer = last(server.ask(&request));
         assert_eq!(answer["exit"], 75, "{answer}");

@@ -35,6 +35,10 @@ fn what_is_too_much_is_told_at_a_reload_and_when_the_time_is_over() {
         )
         .start();
     ask(&server, "a", 100);
+    // A client may see its end before the server has taken leave of the child.
+    until("all have failed", || {
+        server.status().of("a")["failed"] == serde_json::json!({"directory": 100})
+    });
     server.reload();
     let told = server.log().wait_for(|line| line.is("left-out", "a"));
     assert_eq!(told.field("kind"), Some("not-started"));
