@@ -3,7 +3,6 @@
 mod changes;
 
 use crate::harness::*;
-use std::time::Duration;
 
 /// A table of a program at one port and of a built-in service at another.
 fn table(program: u16, builtin: u16) -> String {

@@ -4,7 +4,7 @@ use super::{Chatty, table, without_mounts};
 use crate::harness::*;
 use nix::sys::signal::Signal;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[test]
 fn usr1_opens_the_log_file_again() {
