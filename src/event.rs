@@ -398,7 +398,7 @@ impl Event<'_> {
             }
             Event::BackingOff { service, pause } => {
                 format!(
-                    "the program of {service} ended without taking what waits; next start in {:.1}s",
+                    "the program of {service} ended and left something waiting; next start in {:.1}s",
                     pause.as_secs_f64()
                 )
             }

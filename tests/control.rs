@@ -331,10 +331,7 @@ fn a_program_that_fails_is_told_as_backing_off() {
     });
     let failure = server.status().of("a")["last_failure"]["text"].clone();
     assert!(
-        failure
-            .as_str()
-            .unwrap()
-            .contains("without taking what waits"),
+        failure.as_str().unwrap().contains("left something waiting"),
         "{failure}"
     );
     server.stop();

@@ -157,7 +157,7 @@ fn a_program_that_takes_one_of_many_like_datagrams_does_not_back_off() {
 /// The log tells of pauses that double from 0.1 s since the clients came, and of no other start.
 #[track_caller]
 fn check_backoff(server: &Server, since: Instant) {
-    let begins = "the program of a ended without taking what waits; next start in ";
+    let begins = "the program of a ended and left something waiting; next start in ";
     let is_pause = |line: &Line| line.0.starts_with(begins);
     let pauses: Vec<String> = server
         .log()

@@ -539,8 +539,8 @@ pub const KEYS: &[Key] = &[
         "How long a connection may last, whatever happens; one of a redirect is closed then. Else its program, and what that has started, is asked to end \
          (SIGTERM and SIGCONT), and after grace it is ended (SIGKILL): daemons that it has started too. Each connection \
          gets a control group for that where a cgroup v2 is delegated to the server (under systemd: Delegate=yes); \
-         elsewhere they are found by process group and /proc. What a program leaves behind when it ends stays under \
-         the limit.",
+         elsewhere they are found by process group and /proc, and a daemon that has left both session and \
+         environment behind is not. What a program leaves behind when it ends stays under the limit.",
     ),
     program(
         "idle_timeout",

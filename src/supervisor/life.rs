@@ -207,34 +207,28 @@ impl Supervisor {
         if self.lives.adopts() {
             // Not before its orphans were looked for, which is done for many at once.
             self.lives.look_at(pid, now);
-        } else if !self.leave_if_over(pid) {
+        } else if !self.leave_if_over(pid, now) {
             self.lives.look_at(pid, next.min(now + LOOK));
         }
         self.time_lives();
         limit
     }
 
-    /// Forgets a session whose program has ended, if nothing is left of it.
-    fn leave_if_over(&mut self, pid: i32) -> bool {
-        let is_over = self.lives.is_over(pid);
-        if is_over {
-            self.lives.leave(pid);
-        }
-        is_over
-    }
-
-    /// The same where orphans are adopted. Children of the last that was known are ours when that one
-    /// has ended, so it is over when nothing is left after one more search. Whether it was looked after.
-    fn leave_if_over_twice(&mut self, pid: i32, now: Instant) -> bool {
+    /// Forgets a session whose program has ended, if nothing is left of it. Children of the last that
+    /// was known are ours when that one has ended: where orphans are adopted it is over when nothing
+    /// is left after one more search. Whether it was looked after.
+    fn leave_if_over(&mut self, pid: i32, now: Instant) -> bool {
         if !self.lives.is_over(pid) {
             return false;
         }
-        let Some(watched) = self.lives.sessions.get_mut(&pid) else {
-            return true;
-        };
-        match watched.over.replace(now) {
-            Some(before) if before < now => drop(self.lives.leave(pid)),
-            _ => self.lives.look_at(pid, now + MOMENT),
+        let adopts = self.lives.adopts();
+        let watched = self.lives.sessions.get_mut(&pid).filter(|_| adopts);
+        let before = watched.map(|watched| watched.over.replace(now));
+        match before {
+            Some(before) if before.is_none_or(|before| before >= now) => {
+                self.lives.look_at(pid, now + MOMENT);
+            }
+            _ => drop(self.lives.leave(pid)),
         }
         true
     }
@@ -263,11 +257,7 @@ impl Supervisor {
     }
 
     fn look_after_life(&mut self, pid: i32, now: Instant) {
-        let is_done = match self.lives.adopts() {
-            true => self.leave_if_over_twice(pid, now),
-            false => self.leave_if_over(pid),
-        };
-        if is_done {
+        if self.leave_if_over(pid, now) {
             return;
         }
         let Some(watched) = self.lives.sessions.get_mut(&pid) else {
