@@ -317,3 +317,33 @@ fn without_terminals_only_those_wait_who_need_one() {
     drop((third, fourth));
     server.stop();
 }
+
+#[test]
+fn without_room_to_pass_on_only_those_wait_whose_connections_are_passed_on() {
+    // Room for two: 256 descriptors are for other things, and each takes three.
+    let server = server()
+        .wrapped_in(&["prlimit", "--nofile=262:262"])
+        .service("passed", &format!("stdio = \"pipe\"\n{CAT}"))
+        .service("cat", CAT)
+        .start();
+    let greet = |client: &Client| {
+        client.send("hi").expect("hi");
+    };
+    let [one, two] = [(), ()].map(|()| server.connect("passed"));
+    [&one, &two].into_iter().for_each(greet);
+    let third = server.connect("passed");
+    let says = "cannot pass on more connections (the limit of open files allows so many): \
+                too many open files (EMFILE); accepting rests until it gets better, clients wait in the queue";
+    server.log().wait_for(|line| line.0 == says);
+    server.connect("cat").send("hi").half_close().expect("hi");
+    server.wait_ends("cat", 1);
+    let starts = server.log().count(|line| line.is("start", "passed"));
+    assert_eq!(starts, 2, "the third waits");
+    drop(one);
+    greet(&third);
+    drop((two, third));
+    server
+        .log()
+        .wait_for(|line| line.0.starts_with("accepting again after "));
+    server.stop();
+}

@@ -74,15 +74,20 @@ pub(super) struct Passed {
 }
 
 impl Relays {
-    /// Whether no more should be begun for now.
-    pub(super) fn are_many(&mut self) -> bool {
+    /// Whether the worker has still to be told of so many that no more should be begun for now.
+    pub(super) fn are_many(&self) -> bool {
+        self.waiting.len() >= MANY
+    }
+
+    /// Whether the worker has no room for more.
+    pub(super) fn are_full(&mut self) -> bool {
         if self.most == 0 {
             // The worker's limit is ours.
             let nofile = limits::nofile().map_or(1024, |(soft, _)| soft);
             let nofile = usize::try_from(nofile).unwrap_or(usize::MAX);
             self.most = nofile.saturating_sub(SPARE).max(EACH) / EACH;
         }
-        self.waiting.len() >= MANY || self.live.len() >= self.most
+        self.live.len() >= self.most
     }
 
     /// Whether the worker is needed for some.

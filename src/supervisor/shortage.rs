@@ -4,7 +4,7 @@
 //! were accepted already are kept and launched first.
 //!
 //! A system has so many terminals, and any user can take them: when there are none, only services on
-//! terminals rest.
+//! terminals rest. So do those whose connections the worker passes on when it has room for no more.
 
 use super::Supervisor;
 use super::take::Waiting;
@@ -36,6 +36,8 @@ pub(super) struct Shortage {
     for_terminals: VecDeque<Waiting>,
     /// Since when there is none; `None` when there are.
     without_terminals: Option<Instant>,
+    /// Since when the worker has no room for more that it passes on; `None` when it has.
+    without_relays: Option<Instant>,
 }
 
 impl Shortage {
@@ -45,7 +47,7 @@ impl Shortage {
 
     /// When the present trouble began; `None` when there is none.
     pub(super) fn since(&self) -> Option<Instant> {
-        [self.since, self.without_terminals]
+        [self.since, self.without_terminals, self.without_relays]
             .into_iter()
             .flatten()
             .min()
@@ -110,6 +112,31 @@ impl Supervisor {
         }
     }
 
+    /// The worker has no room for more that it passes on: listeners of such services rest.
+    pub(super) fn run_short_of_relays(&mut self) {
+        if self.shortage.without_relays.is_none() {
+            let now = Instant::now();
+            self.shortage.without_relays = Some(now);
+            self.timers.set_earlier(now + PAUSE.1, Timer::Retry);
+            let what = "pass on more connections (the limit of open files allows so many)";
+            let errno = Errno::EMFILE;
+            self.observe(&Event::Exhausted { what, errno });
+        }
+    }
+
+    fn retry_with_relays(&mut self) {
+        let Some(since) = self.shortage.without_relays else {
+            return;
+        };
+        if self.relays.are_full() {
+            let at = Instant::now() + PAUSE.1;
+            return self.timers.set_earlier(at, Timer::Retry);
+        }
+        self.shortage.without_relays = None;
+        let after = since.elapsed();
+        self.observe(&Event::Recovered { after });
+    }
+
     fn retry_with_terminals(&mut self) {
         let Some(since) = self.shortage.without_terminals else {
             return;
@@ -130,6 +157,7 @@ impl Supervisor {
     /// A child has ended or the pause is over: tries again, first what was accepted already.
     pub(super) fn retry(&mut self) {
         self.retry_with_terminals();
+        self.retry_with_relays();
         if !self.shortage.resting {
             return;
         }

@@ -52,6 +52,9 @@ impl Supervisor {
         };
         if entry.facts.wait {
             self.start_waiter(id, service)
+        } else if entry.facts.stdio.is_relayed() && self.relays.are_full() {
+            self.run_short_of_relays();
+            self.rest_for(id, REST)
         } else if entry.facts.stdio.is_relayed() && self.relays.are_many() {
             self.rest_for(id, REST)
         } else if entry.facts.stdio.terminal().is_some() && self.shortage.lacks_terminals() {
