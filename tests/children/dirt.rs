@@ -29,6 +29,9 @@ fn check(returned: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Soft and hard limit on descriptors in a known world.
+const DESCRIPTORS: (u64, u64) = (1024, 4096);
+
 /// What `plain.txt` was written for: limits, umask and nice value that do not depend on the machine.
 /// The limit on processes stays as it is: it counts everything that the user runs, also for other
 /// tests. Limits that are not named are taken to be unlimited.
@@ -38,7 +41,7 @@ pub(super) fn known_world() -> Dirt {
         (libc::RLIMIT_MEMLOCK as u32, 65536, 65536),
         (libc::RLIMIT_MSGQUEUE as u32, 100_000, 100_000),
         (libc::RLIMIT_NICE as u32, 0, 0),
-        (libc::RLIMIT_NOFILE as u32, 1024, 4096),
+        (libc::RLIMIT_NOFILE as u32, DESCRIPTORS.0, DESCRIPTORS.1),
         (libc::RLIMIT_RTPRIO as u32, 0, 0),
         (libc::RLIMIT_SIGPENDING as u32, 1500, 2000),
         (libc::RLIMIT_STACK as u32, 8 << 20, 16 << 20),
@@ -52,6 +55,17 @@ pub(super) fn known_world() -> Dirt {
             libc::umask(0o22);
             check(libc::setpriority(libc::PRIO_PROCESS, 0, 0))
         }
+    })
+}
+
+/// What opens more: tests hold thousands of descriptors at times, which are all there until the exec.
+fn with_room(mut open: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Dirt {
+    const NOFILE: u32 = libc::RLIMIT_NOFILE as u32;
+    Box::new(move || {
+        let (soft, hard) = DESCRIPTORS;
+        set_limit(NOFILE, hard, hard)?;
+        open()?;
+        set_limit(NOFILE, soft, hard)
     })
 }
 
@@ -88,7 +102,7 @@ pub(super) fn standard(fd: OwnedFd) -> Dirt {
 
 /// So many more copies of descriptor 0, from this number on, kept over the exec.
 pub(super) fn extra_fds(first: i32, count: i32) -> Dirt {
-    Box::new(move || {
+    with_room(move || {
         // SAFETY: new descriptors, of nobody's.
         (0..count).try_for_each(|_| check(unsafe { libc::fcntl(0, libc::F_DUPFD, first) }))
     })
@@ -210,7 +224,7 @@ pub(super) fn controlling_terminal() -> Dirt {
         );
         assert_eq!(libc::ptsname_r(main, name.as_mut_ptr(), name.len()), 0);
     }
-    Box::new(move || {
+    with_room(move || {
         // SAFETY: the name is a C string of the closure; the rest are numbers.
         unsafe {
             check(libc::setsid())?;
