@@ -285,6 +285,12 @@ impl World {
         })
     }
 
+    /// Waits until nothing that is left of a killed server listens for a service, if that comes.
+    pub(super) fn await_free(&self, name: &str) {
+        let port = self.service(name).port;
+        let _ = self.wait(|_| socket_inodes(port).is_empty().then_some(()));
+    }
+
     /// Starts it again where it was.
     pub(super) fn start_again(&mut self) -> Found<()> {
         let mut old = children(self.init);

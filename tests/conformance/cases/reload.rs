@@ -128,6 +128,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 let wire = world.connect("echo")?;
                 wire.send("a")?.expect("a")?;
                 world.kill()?;
+                // A process of its own that serves built-ins has to notice.
+                world.await_free("echo");
                 world.start_again()?;
                 // A client that has no answer may have met the queue of what is left of the killed one.
                 for _ in 0..4 {
