@@ -14,10 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a launch in flight may take to be decided.
-const LAUNCHES: Duration = Duration::from_millis(100);
-/// How long the worker may take to let go of its listeners: on a busy machine it may not run for a
-/// while, and what it has not said yet would be missing in the totals.
+/// How long a launch in flight may take to be decided, and the worker to let go of its listeners: on a
+/// busy machine neither may run for a while, and the totals would not be those of the lines before.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Nobody waits longer, and clocks can count so far.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -44,9 +42,8 @@ pub(super) enum Phase {
 /// How far stopping has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Launches in flight are decided.
-    Launches,
-    /// The worker says with the last of its listeners what it has not said yet.
+    /// Launches in flight are decided, and the worker says with the last of its listeners what it has
+    /// not said yet.
     LastWords,
     /// Programs may end by themselves.
     Drain,
@@ -104,7 +101,7 @@ impl Supervisor {
         let now = Instant::now();
         let (step, time) = match self.options.drain_timeout {
             Some(time) => (Step::Drain, time.min(LONGEST)),
-            None => (Step::Launches, LAUNCHES),
+            None => (Step::LastWords, LAST_WORDS),
         };
         self.phase = Phase::Stopping {
             until: now + time,
@@ -131,8 +128,7 @@ impl Supervisor {
         self.reap();
         let is_done = self.listeners.is_empty()
             && match step {
-                Step::Launches => !self.children.is_launching(),
-                Step::LastWords => true,
+                Step::LastWords => !self.children.is_launching(),
                 _ => self.programs() == 0 && self.link.live() == 0 && self.relays.leaving() == 0,
             };
         if is_done {
@@ -143,17 +139,14 @@ impl Supervisor {
         if now < until {
             // An exec that succeeds does not wake us, so launches are looked at again and again.
             let next = match step {
-                Step::Launches | Step::LastWords => now + Duration::from_millis(1),
+                Step::LastWords => now + Duration::from_millis(1),
                 _ => now + Duration::from_millis(50),
             };
             self.timers.set(next.min(until), Timer::Stop);
             return;
         }
         match step {
-            Step::Launches if !self.listeners.is_empty() => {
-                self.go_on_stopping(Step::LastWords, LAST_WORDS);
-            }
-            Step::Launches | Step::LastWords | Step::Killed => self.phase = Phase::Over,
+            Step::LastWords | Step::Killed => self.phase = Phase::Over,
             Step::Drain => self.end_programs(false, Step::Asked, GRACE),
             Step::Asked => self.end_programs(true, Step::Killed, Duration::from_secs(1)),
         }
@@ -171,10 +164,6 @@ impl Supervisor {
             }
         }
         self.dismiss_worker();
-        self.go_on_stopping(step, time);
-    }
-
-    fn go_on_stopping(&mut self, step: Step, time: Duration) {
         let until = Instant::now() + time;
         self.phase = Phase::Stopping { until, step };
         self.timers
