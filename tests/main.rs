@@ -29,6 +29,7 @@ mod listening;
 mod log;
 mod privacy;
 mod real_programs;
+mod reaping;
 mod relay;
 mod reload;
 mod run_command;

@@ -46,8 +46,9 @@ impl Supervisor {
 
     /// Some children have ended.
     pub(super) fn reap(&mut self) {
-        if !self.reap_batch() {
-            self.timers.set(Instant::now(), Timer::Age);
+        match self.reap_batch() {
+            true => self.time_aging(),
+            false => self.timers.set(Instant::now(), Timer::Age),
         }
     }
 
@@ -75,13 +76,7 @@ impl Supervisor {
             }
         }
         // Whoever ended just before it became old was told of by a signal that looked at the young.
-        self.reap_batch();
-        self.time_aging();
-    }
-
-    fn next_exit(&mut self, search: &mut Search) -> Option<wait::Exit> {
-        let any = self.options.is_init || self.lives.adopts();
-        self.children.next_exit(search, any)
+        self.reap();
     }
 
     /// Takes leave of those that have ended, of so many at most. Returns whether that was all.
@@ -90,7 +85,7 @@ impl Supervisor {
         self.settle_launches();
         let mut search = Search::default();
         for _ in 0..BATCH {
-            match self.next_exit(&mut search) {
+            match self.children.next_exit(&mut search) {
                 Some(exit) => self.on_exit(exit),
                 None => return true,
             }
@@ -101,7 +96,7 @@ impl Supervisor {
     /// Sets the timer for the next child that becomes old.
     pub(super) fn time_aging(&mut self) {
         if let Some(at) = self.children.next_aging(Instant::now()) {
-            self.timers.set_once(at, Timer::Age);
+            self.timers.set_earlier(at, Timer::Age);
         }
     }
 
@@ -111,12 +106,11 @@ impl Supervisor {
             self.lives.forget_orphan(exit.pid);
             return;
         };
-        let (failure, launched_in) = (child.failure(), child.launched_in);
-        let (role, born, pidfd) = child.into_pidfd();
-        if let Some(pidfd) = pidfd {
-            let _ = self.poller.remove(&pidfd);
+        if let Some(pidfd) = child.pidfd() {
+            let _ = self.poller.remove(pidfd);
         }
-        match role {
+        let (failure, launched_in, born) = (child.failure(), child.launched_in, child.born);
+        match child.role {
             Role::Loader => self.on_loader_exit(exit),
             Role::Worker => self.on_worker_exit(exit, failure),
             Role::Program {
