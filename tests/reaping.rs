@@ -72,3 +72,15 @@ fn children_that_others_have_left_to_the_server_are_reaped() {
     server.wait_ends("cat", 3);
     server.stop();
 }
+
+/// What a launch needs of memory that its child shares is in mappings of sixteen.
+#[test]
+fn launches_that_are_over_leave_their_memory_to_others() {
+    let (server, clients) = with_sessions(server(), 60);
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", server.pid())).unwrap();
+    let shared = maps.lines().filter(|line| line.contains(" rw-s ")).count();
+    assert!(shared <= 16, "{shared} launches have memory");
+    drop(clients);
+    server.wait_ends("cat", 60);
+    server.stop();
+}

@@ -210,8 +210,12 @@ impl Supervisor {
             permit,
         } = waiting;
         let ends = facts.life.needs_pulse().then(|| ends_of(&connection));
-        let open = self.listeners.len() + self.pipes.len() + self.children.descriptors();
+        let open = self.listeners.len() + self.pipes.len() + self.children.old();
         self.spawner.expect_descriptors(open);
+        if !self.spawner.has_free_slot() {
+            // A launch that is over gives its slot back when somebody looks.
+            self.settle_launches();
+        }
         match launch::connection(&mut self.spawner, &plan, &facts, connection, permit) {
             Ok((mut launched, connected)) => {
                 let session = SessionFacts {

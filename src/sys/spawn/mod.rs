@@ -216,6 +216,11 @@ impl Spawner {
         self.slot(spawned.slot).group.take()
     }
 
+    /// Whether the next launch needs no more memory.
+    pub fn has_free_slot(&self) -> bool {
+        !self.free.is_empty()
+    }
+
     /// Takes a free slot, to fill its environment before [`Spawner::start`].
     pub fn reserve(&mut self) -> Result<SlotId, Errno> {
         if self.free.is_empty() {
