@@ -59,7 +59,7 @@ fn those_that_live_on_are_seldom_walked() {
 fn children_that_others_have_left_to_the_server_are_reaped() {
     let leave = "sleep 100 >/dev/null 2>&1 & sleep 100 >/dev/null 2>&1 & exec \"$@\"";
     let builder = server().wrapped_in(&["/bin/sh", "-c", leave, "sh"]);
-    let (server, clients) = with_sessions(builder, 3);
+    let (server, clients) = with_sessions(builder, 20);
     let name = |pid: &u32| status(*pid, "Name");
     let mut left = children(server.pid());
     left.retain(|pid| name(pid) == "sleep");
@@ -69,7 +69,7 @@ fn children_that_others_have_left_to_the_server_are_reaped() {
         until("it is reaped", || !children(server.pid()).contains(&pid));
     }
     drop(clients);
-    server.wait_ends("cat", 3);
+    server.wait_ends("cat", 20);
     server.stop();
 }
 

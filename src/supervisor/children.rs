@@ -2,9 +2,9 @@
 //!
 //! Looking for any child that has ended walks all that live, and a pidfd for each is dearer still
 //! for programs that are over in a moment. So children are young first, and waited for by pid; those
-//! that live longer than [`YOUTH`] get a pidfd. While the old are no more than the young, one look
-//! for any child serves both. Beyond that it is only for children that somebody else has left to us,
-//! and rare ([`REST`]).
+//! that live longer than [`YOUTH`] get a pidfd. While the old are few, or no more than the young, one
+//! look for any child serves both. Beyond that it is only for children that somebody else has left to
+//! us, and rare ([`REST`]).
 
 use crate::admission::Permit;
 use crate::event::ConnectionId;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// How long a child is young.
 pub(super) const YOUTH: Duration = Duration::from_millis(100);
+
+/// So many old ones are no reason not to look for any child.
+const FEW: usize = 16;
 
 /// How long not to look for any child again. To walk ten thousand takes 2 ms, since most of them are in
 /// no cache: a hundredth of our time.
@@ -137,8 +140,12 @@ impl Children {
     pub(super) fn next_aging(&self, now: Instant) -> Option<Instant> {
         let young = self.young.first().map(|(since, _)| *since + YOUTH);
         let late = self.is_launching().then(|| now + LATE);
-        let look = self.rest.filter(|_| self.is_look_due);
-        [young, late, look].into_iter().flatten().min()
+        [young, late, self.next_look()].into_iter().flatten().min()
+    }
+
+    /// When to look for any child, if that is due.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.rest.filter(|_| self.is_look_due)
     }
 
     /// Adds a child that was just made.
@@ -206,7 +213,7 @@ impl Children {
 
     /// One child that has ended, if there is one.
     pub(super) fn next_exit(&mut self, search: &mut Search) -> Option<wait::Exit> {
-        if self.old() <= self.young.len() {
+        if self.old() <= self.young.len().max(FEW) {
             self.is_look_due = false;
             return wait::next_exit();
         }

@@ -46,9 +46,10 @@ impl Supervisor {
 
     /// Some children have ended.
     pub(super) fn reap(&mut self) {
-        match self.reap_batch() {
-            true => self.time_aging(),
-            false => self.timers.set(Instant::now(), Timer::Age),
+        let is_all = self.reap_batch();
+        let next = (!is_all).then(Instant::now);
+        if let Some(at) = next.or_else(|| self.children.next_look()) {
+            self.timers.set_earlier(at, Timer::Age);
         }
     }
 
@@ -77,6 +78,7 @@ impl Supervisor {
         }
         // Whoever ended just before it became old was told of by a signal that looked at the young.
         self.reap();
+        self.time_aging();
     }
 
     /// Takes leave of those that have ended, of so many at most. Returns whether that was all.
