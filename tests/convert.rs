@@ -5,7 +5,7 @@ mod peers;
 mod rules;
 
 use crate::harness::*;
-use oxinetd::config::{Host, Mistakes, load_text};
+use oxinetd::config::{Host, Mistake, Mistakes, load_text};
 use oxinetd::convert::{Converted, Fate, Files, Hosts, Input, Options, convert};
 use oxinetd::table::Table;
 use std::collections::BTreeMap;
@@ -59,16 +59,7 @@ fn convert_with(inputs: &[Input], hosts: Option<&Hosts>) -> Converted {
 }
 
 fn load(text: &str) -> Result<Table, Mistakes> {
-    let host = Host {
-        privileged: true,
-        uid: 0,
-        gid: 0,
-        groups: vec![],
-        lowest_port: 0,
-        env: BTreeMap::new(),
-        handed: None,
-    };
-    load_text("converted.toml", text, &host).map(|loaded| loaded.table)
+    load_text("converted.toml", text, &Host::of_root()).map(|loaded| loaded.table)
 }
 
 /// The table as root would load it.
@@ -80,19 +71,16 @@ fn loaded(text: &str) -> Table {
 /// What is wrong with a table otherwise than with the machine: users and ports of packages that are
 /// not installed here, and nothing that is on.
 fn wrong(table: &str) -> Vec<String> {
-    let mistakes = load(table)
-        .err()
-        .map(|mistakes| mistakes.0)
-        .unwrap_or_default();
-    let of_machine = [
-        "there is no user",
-        "there is no group",
-        "/etc/services has no",
-        "no service in this table is enabled",
-    ];
-    let texts = mistakes.iter().map(|mistake| mistake.to_string());
-    let is_of_machine = |text: &String| of_machine.iter().any(|words| text.contains(words));
-    texts.filter(|text| !is_of_machine(text)).collect()
+    let mistakes = load(table).err().unwrap_or_default().0;
+    let is_wrong = |mistake: &&Mistake| {
+        let is_empty = mistake.message() == "no service in this table is enabled";
+        !mistake.is_of_machine() && !is_empty
+    };
+    mistakes
+        .iter()
+        .filter(is_wrong)
+        .map(Mistake::to_string)
+        .collect()
 }
 
 /// The sources, by the stem of their names: `NAME.EXTENSION`, several with one stem together.
@@ -269,6 +257,99 @@ fn of_a_variable_that_is_set_twice_the_last_holds() {
         "{}",
         made.table
     );
+}
+
+/// One service without a place to listen would keep all the others from being offered.
+#[test]
+fn a_service_that_no_server_could_load_is_a_comment_and_an_error() {
+    let service = input("x@.service", "[Service]\nExecStart=/bin/cat\n");
+    let socket = |name, port| {
+        let text = format!("[Socket]\nAccept=yes\nListenStream={port}\n");
+        input(name, &text)
+    };
+    let other = Input {
+        name: "y@.service".into(),
+        ..service.clone()
+    };
+    let inputs = [
+        socket("x.socket", "7\u{1}"),
+        service,
+        socket("y.socket", "9"),
+        other,
+    ];
+    let made = converted(&inputs, None, None);
+    let table = loaded(&made.table);
+    assert_eq!((table.services.len(), &*table.services[0].name), (1, "y"));
+    assert_eq!((made.report.services, made.report.off), (1, 0));
+    let comment = "\n# NOT OFFERED, since listen: \"7\\u{1}\" is not a port\n# [service.x]\n# listen = \"7\\u0001\"\n";
+    assert!(made.table.contains(comment), "{}", made.table);
+    let report = made.report.to_string();
+    let error = "\nx.socket: ERROR: x: listen: \"7\\u{1}\" is not a port; the service is written as a comment\n";
+    assert!(report.contains(error), "{report}");
+}
+
+#[test]
+fn whatever_the_loader_refuses_is_no_part_of_a_table() {
+    let block = |lines: &str| {
+        format!(
+            "service s\n{{\n type = UNLISTED\n socket_type = stream\n wait = no\n user = root\n server = /bin/cat\n{lines}\n}}\n"
+        )
+    };
+    for (lines, key) in [
+        (" port = 0610", "listen"),
+        (" port = 7\n env = A=\0", "env"),
+        (" port = 7\n env = =1", "env"),
+        (" port = 7\n passenv = \0", "pass_env"),
+        (" port = 7\n server_args = \0", "command"),
+        (" port = 7\n bind = [", "listen"),
+        (" port = 7\n cps = 2000000000 1", "rate"),
+    ] {
+        let made = converted(&[input("xinetd.conf", &block(lines))], None, None);
+        assert!(!made.table.contains("\n[service.s]"), "{}", made.table);
+        assert!(made.table.contains("\n# [service.s]\n"), "{}", made.table);
+        let errors = made
+            .report
+            .notes
+            .iter()
+            .filter(|note| note.fate == Fate::Error);
+        let knobs: Vec<&str> = errors.map(|note| note.knob.as_str()).collect();
+        assert_eq!(knobs, [key], "{}", made.report);
+    }
+}
+
+#[test]
+fn of_two_services_on_one_port_the_second_is_a_comment() {
+    let line = "discard stream tcp nowait root internal\n";
+    let made = converted(&[input("inetd.conf", &line.repeat(2))], None, None);
+    assert_eq!(loaded(&made.table).services.len(), 1, "{}", made.table);
+    let error =
+        "inetd.conf:2: ERROR: discard-tcp: listen: service discard listens on 0.0.0.0:9 already";
+    assert!(made.report.to_string().contains(error), "{}", made.report);
+}
+
+#[test]
+fn a_log_that_no_server_could_write_is_left_out() {
+    let conf = "defaults\n{\n log_type = FILE var/log/x\n}\n".to_owned() + ASKS;
+    let made = converted(&[input("xinetd.conf", &conf)], None, None);
+    assert_eq!(loaded(&made.table).services.len(), 1, "{}", made.table);
+    assert!(!made.table.contains("[server]"), "{}", made.table);
+    assert!(
+        made.report
+            .to_string()
+            .contains("\nxinetd.conf: ERROR: log: "),
+        "{}",
+        made.report
+    );
+}
+
+/// It may be known where the table is served; `oxinetd check` tells there.
+#[test]
+fn a_name_that_this_machine_does_not_know_is_written() {
+    let block = ASKS.replace("user = root", "user = nobody-of-this-name");
+    let made = converted(&[input("xinetd.conf", &block)], None, None);
+    let mistakes = load(&made.table).unwrap_err().0;
+    assert!(mistakes[0].is_of_machine(), "{}", mistakes[0]);
+    assert_eq!(made.report.count(Fate::Error), 0, "{}", made.report);
 }
 
 /// What cannot be kept of a rule switches its service off, and is an error.

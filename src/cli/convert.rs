@@ -24,7 +24,8 @@ const LARGEST: u64 = 16 << 20;
 ///
 /// The report goes to standard error: a line for every knob that is kept, changed in meaning (how)
 /// or dropped (why). What cannot be kept is an error in it, at its end. A rule about who gets in is
-/// never lost: a service whose rule cannot be kept is written with enabled = false.
+/// never lost: a service whose rule cannot be kept is written with enabled = false. One that no
+/// server could load (its port is none) is written as a comment.
 ///
 /// xinetd asks hosts.allow and hosts.deny too (see hosts_access(5)): what they say becomes allow and
 /// deny. For a table in /etc they are those in /etc, for any other they have to be named. Where tcpd

@@ -65,6 +65,7 @@ fn port_number(port: &Port, transport: Transport) -> Result<u16, Mistake> {
             quoted(name)
         ))
         .help("write the port's number, or an address and a port")
+        .of_machine()
     })
 }
 
@@ -91,6 +92,7 @@ fn inet(host: &HostPart, port: u16, family: Family) -> Result<Vec<SocketAddr>, M
                     quoted(interface)
                 ))
                 .help("`ip link` lists them")
+                .of_machine()
             })?;
             Ok(vec![SocketAddrV6::new(*ip, port, 0, scope).into()])
         }
@@ -103,6 +105,7 @@ fn look_up(name: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Mis
         let reason = reason.rsplit(": ").next().unwrap_or_default().to_lowercase();
         Mistake::new(format!("cannot find the address of host {}: {reason}", quoted(name)))
             .help("write an address; the prefixes are tcp: tcp4: tcp6: udp: udp4: udp6: unix: unix-dgram: unix-seqpacket:")
+            .of_machine()
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found.filter(|address| is_of(family, address)) {
@@ -112,10 +115,9 @@ fn look_up(name: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Mis
     }
     if addresses.is_empty() {
         let family = if family == Family::V4 { "IPv4" } else { "IPv6" };
-        return Err(Mistake::new(format!(
-            "host {} has no {family} address",
-            quoted(name)
-        )));
+        return Err(
+            Mistake::new(format!("host {} has no {family} address", quoted(name))).of_machine(),
+        );
     }
     Ok(addresses)
 }

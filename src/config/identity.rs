@@ -157,6 +157,7 @@ impl<'h> Identities<'h> {
                     errno.desc()
                 ))
                 .at(&place)
+                .of_machine()
             })?;
         }
         Ok(base)
@@ -184,6 +185,7 @@ impl<'h> Identities<'h> {
             ))
             .at(&wish.place)
             .help("say which: group = \"NAME\" or group = NUMBER")
+            .of_machine()
             .into()),
             (None, NameOrId::Name(name)) => Err(unknown_user(wish, name)),
         }
@@ -318,7 +320,9 @@ fn unknown_user(wish: &Located<NameOrId>, name: &str) -> Mistakes {
 }
 
 fn no_such(what: &str, name: &str, place: &Place) -> Mistake {
-    Mistake::new(format!("there is no {what} {}", quoted(name))).at(place)
+    Mistake::new(format!("there is no {what} {}", quoted(name)))
+        .at(place)
+        .of_machine()
 }
 
 fn unknown(wish: &Located<NameOrId>, what: &str, name: &str, command: &str) -> Mistakes {
@@ -343,6 +347,7 @@ fn cannot_ask(wish: &Located<NameOrId>, what: &str, errno: Errno) -> Mistakes {
         errno.desc().to_lowercase()
     ))
     .at(&wish.place)
+    .of_machine()
     .into()
 }
 

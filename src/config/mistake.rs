@@ -25,6 +25,7 @@ pub struct Mistake {
     note: Option<Box<(String, Place)>>,
     help: Option<String>,
     is_warning: bool,
+    is_of_machine: bool,
 }
 
 /// Where something was written.
@@ -67,6 +68,7 @@ impl Mistake {
             note: None,
             help: None,
             is_warning: false,
+            is_of_machine: false,
         }
     }
 
@@ -108,6 +110,19 @@ impl Mistake {
             is_warning: true,
             ..self
         }
+    }
+
+    /// Says that it need be none elsewhere: a name that this machine does not know.
+    pub(super) fn of_machine(self) -> Mistake {
+        Mistake {
+            is_of_machine: true,
+            ..self
+        }
+    }
+
+    /// Whether the table may be right on another machine.
+    pub fn is_of_machine(&self) -> bool {
+        self.is_of_machine
     }
 
     /// Whether the table is used all the same.

@@ -108,6 +108,8 @@ pub(super) struct Draft {
     pub(super) is_off: bool,
     /// Why it must not be switched on before somebody has looked at it.
     pub(super) lost: Vec<String>,
+    /// Why it is a comment: the table could not be loaded with it.
+    pub(super) refused: Vec<String>,
 }
 
 impl Draft {
@@ -129,18 +131,46 @@ impl Draft {
         self.get("command").is_some()
     }
 
+    pub(super) fn is_disabled(&self) -> bool {
+        self.is_off || !self.lost.is_empty()
+    }
+
+    /// The line that begins it.
+    pub(super) fn header(&self) -> String {
+        format!("[service.{}]", bare(&self.name))
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     fn render(&self, defaults: &[(&'static str, Value)]) -> String {
-        let mut out = String::new();
-        for line in &self.comments {
-            out += &comment(line);
+        let above = self.comments.iter().map(|line| comment(line));
+        let above: String = above.collect();
+        match self.is_refused() {
+            true => above + &self.as_comment(),
+            false => above + &self.section(defaults),
         }
+    }
+
+    /// An empty line keeps it apart from what comes below.
+    fn as_comment(&self) -> String {
+        let refused = self.refused.iter();
+        let why = refused.map(|reason| comment(&format!(" NOT OFFERED, since {reason}")));
+        let section = self.section(&[]);
+        let lines = section.lines().map(|line| format!("# {line}\n"));
+        why.chain(lines).collect::<String>() + "\n"
+    }
+
+    fn section(&self, defaults: &[(&'static str, Value)]) -> String {
+        let mut out = String::new();
         for reason in &self.lost {
             out += &comment(&format!(
                 " NOT ENABLED, since this cannot be kept: {reason}"
             ));
         }
-        let _ = writeln!(out, "[service.{}]", bare(&self.name));
-        if self.is_off || !self.lost.is_empty() {
+        let _ = writeln!(out, "{}", self.header());
+        if self.is_disabled() {
             out += "enabled = false\n";
         }
         for (key, value) in self.keys.iter().filter(|entry| !defaults.contains(entry)) {
@@ -219,7 +249,7 @@ pub(super) fn render(
     let drafts: Vec<&Draft> = blocks
         .iter()
         .filter_map(|block| match block {
-            Block::Service(draft) => Some(draft),
+            Block::Service(draft) => Some(draft).filter(|draft| !draft.is_refused()),
             Block::Comment(_) => None,
         })
         .collect();

@@ -1,15 +1,16 @@
 //! Tables of other superservers to `services.toml`, with a report of every knob.
 //!
-//! Texts in, a text and a report out: nothing here opens a file by itself, asks the machine, or
-//! fails. What cannot be kept is reported; a rule about who gets in is never lost: where it cannot
-//! be kept, the service is written switched off and the report has an error.
+//! Texts in, a text and a report out: nothing here opens a file by itself, or fails. What cannot be
+//! kept is reported; a rule about who gets in is never lost: where it cannot be kept, the service is
+//! written switched off and the report has an error.
 //!
 //! Each format has a file (or folder) that reads it and writes to [`writer`]; [`sets`] computes with
-//! addresses, [`draft`] makes TOML, [`report`] the report.
+//! addresses, [`draft`] makes TOML, [`refused`] has the loader look at it, [`report`] makes the report.
 
 mod draft;
 mod hosts;
 mod inetd;
+mod refused;
 mod report;
 mod sets;
 mod shell;
@@ -101,8 +102,10 @@ pub fn convert(inputs: &[Input], options: &Options) -> Converted {
 }
 
 fn finish(inputs: &[Input], options: &Options, mut output: Output) -> Converted {
-    let (services, off) = name(&mut output.blocks);
+    name(&mut output.blocks);
     let sources: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    refused::take_out(&mut output, sources.first().copied().unwrap_or_default());
+    let (services, off) = count(&output.blocks);
     let head = [
         format!(" Made by oxinetd convert from {}", sources.join(" ")),
         " Read the report, then see what it would offer: oxinetd check FILE".to_owned(),
@@ -129,24 +132,29 @@ fn finish(inputs: &[Input], options: &Options, mut output: Output) -> Converted 
     }
 }
 
-/// Gives every service a name of its own; those that are on first, so that they keep theirs. Returns
-/// how many there are, and how many of them are off.
-fn name(blocks: &mut [Block]) -> (usize, usize) {
+/// Gives every service a name of its own; those that are on first, so that they keep theirs.
+fn name(blocks: &mut [Block]) {
     let mut names = Names::default();
-    let mut counts = [0, 0];
     for off in [false, true] {
         for block in blocks.iter_mut() {
             let Block::Service(draft) = block else {
                 continue;
             };
-            let is_off = draft.is_off || !draft.lost.is_empty();
-            if is_off == off {
+            if draft.is_disabled() == off {
                 draft.name = names.unique(&draft.name, &draft.protocol, |_| false);
-                counts[usize::from(off)] += 1;
             }
         }
     }
-    (counts[0] + counts[1], counts[1])
+}
+
+/// How many services there are, and how many of them are off.
+fn count(blocks: &[Block]) -> (usize, usize) {
+    let services = blocks.iter().filter_map(|block| match block {
+        Block::Service(draft) if !draft.is_refused() => Some(draft),
+        _ => None,
+    });
+    let off = services.clone().filter(|draft| draft.is_disabled());
+    (services.clone().count(), off.count())
 }
 
 impl Format {

@@ -3,7 +3,6 @@
 use oxinetd::config::inetd::{Dialect, Item, parse};
 use oxinetd::config::{Host, Loaded, Mistake, Mistakes, Source, load, load_text};
 use oxinetd::table::Difference;
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
@@ -44,7 +43,7 @@ pub(super) fn inetd_conf(bytes: &[u8]) {
         directory
     });
     std::fs::write(directory.path().join("inetd.conf"), bytes).expect("a file");
-    if let Err(Mistakes(mistakes)) = load(&directory.path().join(NAME), &host()) {
+    if let Err(Mistakes(mistakes)) = load(&directory.path().join(NAME), &Host::of_root()) {
         panic!("a mistake of the table: {}", mistakes[0]);
     }
 
@@ -67,19 +66,7 @@ pub(super) fn inetd_conf(bytes: &[u8]) {
 
 /// The table as root would load it.
 pub(super) fn loaded(text: &str) -> Result<Loaded, Mistakes> {
-    load_text(NAME, text, &host())
-}
-
-fn host() -> Host {
-    Host {
-        privileged: true,
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
-        lowest_port: 0,
-        env: BTreeMap::new(),
-        handed: None,
-    }
+    load_text(NAME, text, &Host::of_root())
 }
 
 /// Each says something, and its line and column are there.
