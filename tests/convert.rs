@@ -259,6 +259,15 @@ fn of_a_variable_that_is_set_twice_the_last_holds() {
     );
 }
 
+/// Found by fuzzing: the product was computed before it was known to be small.
+#[test]
+fn an_hour_that_is_none_is_an_error() {
+    let block = ASKS.replace(" port = 7\n", " port = 7\n access_times = 9999:00-10:00\n");
+    let made = converted(&[input("xinetd.conf", &block)], None, None);
+    let error = "ERROR: s: access_times: these are no times from HH:MM to a later HH:MM";
+    assert!(made.report.to_string().contains(error), "{}", made.report);
+}
+
 /// One service without a place to listen would keep all the others from being offered.
 #[test]
 fn a_service_that_no_server_could_load_is_a_comment_and_an_error() {

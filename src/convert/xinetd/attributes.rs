@@ -209,7 +209,7 @@ impl Service<'_> {
         let time = |text: &str| {
             let (hour, minute) = text.split_once(':')?;
             let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+            (hour < 24 && minute < 60).then(|| hour * 60 + minute)
         };
         let shown = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
         let span = |text: &String| {
