@@ -11,7 +11,7 @@ mod check;
 mod client;
 mod convert;
 mod disable;
-mod edit;
+pub mod edit;
 mod enable;
 mod events;
 mod explain;

@@ -33,6 +33,7 @@ use listeners::Listeners;
 use parting::Parting;
 use recency::Recency;
 use reflection::OwnSockets;
+pub use relay::Newline;
 use relay::{Relays, Side};
 use reports::{Reports, Sent};
 use session::Session;

@@ -27,16 +27,26 @@ impl Document {
     /// Reads it. What is not UTF-8 has no text.
     pub(super) fn read(path: &Path) -> Result<Document, Failure> {
         let (metadata, bytes) = contents(path).map_err(|error| failure("read", path, &error))?;
+        let inode = (metadata.dev(), metadata.ino());
+        Ok(Document::new(path, inode, bytes))
+    }
+
+    /// A text that is in no file.
+    pub(super) fn of_text(path: &Path, text: &str) -> Document {
+        Document::new(path, (0, 0), text.into())
+    }
+
+    fn new(path: &Path, inode: (u64, u64), bytes: Vec<u8>) -> Document {
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
         let text = String::from_utf8(text.to_vec());
         let outline = text.as_ref().ok().and_then(|text| outline(text));
-        Ok(Document {
+        Document {
             path: path.to_owned(),
-            inode: (metadata.dev(), metadata.ino()),
+            inode,
             text: text.unwrap_or_default(),
             outline,
             bytes,
-        })
+        }
     }
 
     /// Its name for messages.

@@ -17,8 +17,8 @@ mod tests;
 mod text;
 mod verdict;
 
-pub(super) use section::Section;
-pub(super) use tables::Tables;
+pub use section::Section;
+pub use tables::Tables;
 
 use super::client::{self, NOT_PERMITTED, Server};
 use super::reload::{self, Unbound};
@@ -65,7 +65,7 @@ pub(super) enum Verb {
 
 /// What is to be changed: nothing, where that is done already.
 #[derive(Debug)]
-pub(super) struct Change {
+pub struct Change {
     /// Which of the table's files.
     file: usize,
     edits: Vec<Edit>,
@@ -73,7 +73,7 @@ pub(super) struct Change {
 
 /// Why nothing was written.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub struct Failure {
     /// In words, without the command's name.
     message: String,
     /// Exit status (sysexits(3)).
@@ -128,7 +128,7 @@ fn edit(
     if change.edits.is_empty() {
         return Ok(report);
     }
-    let new = text::apply(&document.text, &change.edits);
+    let new = tables.text_after(&change);
     let verdict = verdict::check(&tables, document, &new, name)?;
     (report.warnings, report.old_mistakes) = (verdict.warnings, verdict.old_mistakes);
     if options.dry_run {

@@ -5,14 +5,14 @@ use super::text::{Edit, line_end};
 
 /// A section to be added: keys with their values as TOML.
 #[derive(Debug)]
-pub(in crate::cli) struct Section {
+pub struct Section {
     name: String,
     pairs: Vec<(String, String)>,
 }
 
 impl Section {
     /// A service without keys yet.
-    pub(in crate::cli) fn new(name: &str) -> Section {
+    pub fn new(name: &str) -> Section {
         Section {
             name: name.to_owned(),
             pairs: Vec::new(),
@@ -20,23 +20,23 @@ impl Section {
     }
 
     /// Adds a key with a text or, where it is all digits, a number.
-    pub(in crate::cli) fn word(&mut self, key: &str, word: &str) {
+    pub fn word(&mut self, key: &str, word: &str) {
         self.pair(key, scalar(word));
     }
 
     /// Adds a key with a text.
-    pub(in crate::cli) fn text(&mut self, key: &str, text: &str) {
+    pub fn text(&mut self, key: &str, text: &str) {
         self.pair(key, quoted(text));
     }
 
     /// Adds a key with an array of texts.
-    pub(in crate::cli) fn texts(&mut self, key: &str, texts: &[String]) {
+    pub fn texts(&mut self, key: &str, texts: &[String]) {
         let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
         self.pair(key, format!("[{}]", texts.join(", ")));
     }
 
     /// Adds `listen`: one address stands for itself.
-    pub(in crate::cli) fn listen(&mut self, addresses: &[String]) {
+    pub fn listen(&mut self, addresses: &[String]) {
         let addresses: Vec<String> = addresses.iter().map(|address| scalar(address)).collect();
         self.pair(
             "listen",
@@ -48,7 +48,7 @@ impl Section {
     }
 
     /// Adds what was written as `KEY=VALUE` in TOML; an error says how to write it.
-    pub(in crate::cli) fn set(&mut self, argument: &str) -> Result<(), String> {
+    pub fn set(&mut self, argument: &str) -> Result<(), String> {
         let (key, value) = pair_of(argument).ok_or_else(|| not_toml(argument))?;
         self.pair(&key, value);
         Ok(())

@@ -4,14 +4,14 @@ use super::document::Document;
 use super::outline::Statement;
 use super::removal;
 use super::switch::{self, Written};
-use super::{Change, Failure, Section};
+use super::{Change, Failure, Section, text};
 use crate::cli::client::NO_SUCH;
 use crate::cli::{CONFIG, no_such_service};
-use crate::config::{Host, Loaded, Mistakes, load_draft};
+use crate::config::{Host, Loaded, Mistakes, load_draft, load_text};
 use std::path::{Path, PathBuf};
 
 /// A table as it is.
-pub(in crate::cli) struct Tables {
+pub struct Tables {
     /// The main file.
     pub(super) path: PathBuf,
     pub(super) host: Host,
@@ -46,8 +46,24 @@ impl Tables {
         }
     }
 
+    /// A table of one file that is nowhere, as root would have it.
+    pub fn of_text(text: &str) -> Tables {
+        let (path, host) = (PathBuf::from("services.toml"), Host::of_root());
+        Tables {
+            present: load_text("services.toml", text, &host),
+            documents: vec![Document::of_text(&path, text)],
+            path,
+            host,
+        }
+    }
+
+    /// The text of the file that is changed, as it would be then.
+    pub fn text_after(&self, change: &Change) -> String {
+        text::apply(&self.documents[change.file].text, &change.edits)
+    }
+
     /// A new service at the end of the main file.
-    pub(in crate::cli) fn add(&self, name: &str, section: &Section) -> Result<Change, Failure> {
+    pub fn add(&self, name: &str, section: &Section) -> Result<Change, Failure> {
         if let Some(place) = self.places(name).first() {
             let document = &self.documents[*place];
             let line = document.line_of(name);
@@ -78,7 +94,7 @@ impl Tables {
     }
 
     /// A service less, from whichever file it is in.
-    pub(in crate::cli) fn remove(&self, name: &str) -> Result<Change, Failure> {
+    pub fn remove(&self, name: &str) -> Result<Change, Failure> {
         let places = self.places(name);
         if let [first, .., last] = places.as_slice() {
             let [first, last] = [first, last].map(|place| self.documents[*place].shown());
@@ -98,7 +114,7 @@ impl Tables {
     }
 
     /// A service that is offered, or not, in the file whose entry counts.
-    pub(in crate::cli) fn switch(&self, name: &str, on: bool) -> Result<Change, Failure> {
+    pub fn switch(&self, name: &str, on: bool) -> Result<Change, Failure> {
         let file = self.place(name)?;
         let (text, outline) = (&self.documents[file].text, self.outline(file)?);
         let path = ["service", name];

@@ -25,6 +25,7 @@ use dial::Dial;
 use end::End;
 use flow::{Broken, Flow, Stop};
 use limits::Limits;
+pub use newline::Newline;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;

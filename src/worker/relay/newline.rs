@@ -5,7 +5,7 @@
 
 /// One direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Newline {
+pub enum Newline {
     /// To the client: LF becomes CRLF, unless it is one already.
     Outward {
         /// Whether the last byte was a CR.
@@ -19,11 +19,13 @@ pub(super) enum Newline {
 }
 
 impl Newline {
-    pub(super) const OUTWARD: Newline = Newline::Outward { after_cr: false };
-    pub(super) const INWARD: Newline = Newline::Inward { held_cr: false };
+    /// To the client, before the first byte.
+    pub const OUTWARD: Newline = Newline::Outward { after_cr: false };
+    /// From the client, before the first byte.
+    pub const INWARD: Newline = Newline::Inward { held_cr: false };
 
     /// What becomes of the next bytes: twice as many at most, and one that was held.
-    pub(super) fn translate(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub fn translate(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16 + 1);
         match self {
             Newline::Outward { after_cr } => {
@@ -56,7 +58,7 @@ impl Newline {
     }
 
     /// What is left when no more bytes come.
-    pub(super) fn finish(&mut self) -> &'static [u8] {
+    pub fn finish(&mut self) -> &'static [u8] {
         match self {
             Newline::Inward { held_cr: true } => {
                 *self = Newline::INWARD;

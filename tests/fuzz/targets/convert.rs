@@ -5,12 +5,17 @@ use super::table::loaded;
 use oxinetd::convert::{Files, Format, Hosts, Input, Options, convert};
 use std::path::{Path, PathBuf};
 
+pub(super) fn old_inetd_conf(bytes: &[u8]) {
+    check_if(Format::Inetd, input("inetd.conf", &text(bytes)));
+}
+
 pub(super) fn xinetd_conf(bytes: &[u8]) {
-    let text = text(bytes);
-    let input = input("xinetd.conf", &text);
-    if Format::of(&input) == Format::Xinetd {
-        check(&[input], None);
-    }
+    check_if(Format::Xinetd, input("xinetd.conf", &text(bytes)));
+}
+
+/// A script with command lines.
+pub(super) fn tcpserver(bytes: &[u8]) {
+    check_if(Format::Tcpserver, input("run", &text(bytes)));
 }
 
 /// Rules, for a tcpserver that asks them.
@@ -41,6 +46,12 @@ pub(super) fn systemd(bytes: &[u8]) {
     let (socket, service) = text.split_once("\n---\n").unwrap_or((&text, ""));
     let inputs = [input("x.socket", socket), input("x@.service", service)];
     check(&inputs, None);
+}
+
+fn check_if(format: Format, input: Input) {
+    if Format::of(&input) == format {
+        check(&[input], None);
+    }
 }
 
 fn check(inputs: &[Input], hosts: Option<&Hosts>) {

@@ -5,7 +5,9 @@
 
 mod builtins;
 mod convert;
+mod edit;
 mod messages;
+mod newline;
 mod table;
 mod values;
 
@@ -13,7 +15,7 @@ mod values;
 pub(crate) type Target = fn(&[u8]);
 
 /// By the names of their directories in `fuzz/corpus`.
-pub(crate) const ALL: [(&str, Target); 21] = [
+pub(crate) const ALL: [(&str, Target); 25] = [
     ("table", table::table),
     ("inetd_conf", table::inetd_conf),
     ("address", values::address),
@@ -32,7 +34,11 @@ pub(crate) const ALL: [(&str, Target); 21] = [
     ("daytime", builtins::daytime),
     ("time", builtins::time),
     ("xinetd_conf", convert::xinetd_conf),
+    ("old_inetd_conf", convert::old_inetd_conf),
+    ("tcpserver", convert::tcpserver),
     ("tcprules", convert::tcprules),
     ("hosts_access", convert::hosts_access),
     ("systemd", convert::systemd),
+    ("edit", edit::edit),
+    ("newline", newline::newline),
 ];
