@@ -98,18 +98,13 @@ fn calls_of_children(server: &Server, pid: u32, service: &str) -> f64 {
 /// The fewest instructions of a process in user mode for a connection: some more are needed when it
 /// is slower than its children.
 fn instructions(server: &Server, pid: u32, service: &str) -> f64 {
-    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
     let counted = Instructions::of(pid).expect("ptrace");
     let of_one = || {
         let before = counted.count();
         visit(server, service);
-        // The log comes before the last instruction; none for a while is the end.
-        let mut last = before;
-        while last != counted.count() {
-            last = counted.count();
-            std::thread::sleep(PAUSE);
-        }
-        last - before
+        // The log comes before the last instruction.
+        until("it sleeps", || status(pid, "State").starts_with('S'));
+        counted.count() - before
     };
     let fewest = (0..CONNECTIONS).map(|_| of_one()).min();
     fewest.expect("some connections") as f64

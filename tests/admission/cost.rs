@@ -194,10 +194,15 @@ fn to_be_refused_takes_no_system_call_but_for_the_text() {
 
 /// The instructions of whoever admits, from before one client of each service until it has gone.
 fn instructions(server: &Server, services: &[String; 2]) -> [u64; 2] {
-    let counted = Instructions::of(admitting(server, &services[0])).expect("ptrace");
+    let pid = admitting(server, &services[0]);
+    let counted = Instructions::of(pid).expect("ptrace");
+    // The log comes before the last instruction.
+    let sleeps = || status(pid, "State").starts_with('S');
     services.each_ref().map(|service| {
+        until("it sleeps", sleeps);
         let before = counted.count();
         visit(server, service, true);
+        until("it sleeps", sleeps);
         counted.count() - before
     })
 }

@@ -99,8 +99,8 @@ impl Builder {
         }
     }
 
-    /// Has the server's process do this before its exec, after all else: the way to a dirty parent.
-    /// System calls only.
+    /// Has the server's process do this before its exec, while it is still the tests' user: the way to a
+    /// dirty parent. System calls only.
     pub(crate) fn before_exec(
         mut self,
         action: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
@@ -187,13 +187,13 @@ impl Builder {
             command.args(["--ready-fd", &ready.as_raw_fd().to_string()]);
             pass_on(&mut command, ready);
         }
+        self.before_exec
+            .drain(..)
+            .for_each(|action| before_exec(&mut command, action));
         if let Some(user) = self.user {
             self.directory.give_away();
             become_user(&mut command, user);
         }
-        self.before_exec
-            .drain(..)
-            .for_each(|action| before_exec(&mut command, action));
         command
     }
 
