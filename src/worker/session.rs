@@ -11,12 +11,12 @@ use crate::sys::poll::{Interest, Ready};
 use crate::sys::stream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Bytes of a connection that are read in one turn, and of what it has to say that are sent.
+/// Bytes of a connection that are passed on in one turn, and of what it has to say that are sent.
 pub(super) const SHARE: usize = 64 * 1024;
 
-/// Bytes of memory that a session is lent for one call: what is thrown away takes no time where it is
-/// not copied, so that may be more than a share.
-pub(super) const SCRATCH: usize = 4 * SHARE;
+/// Bytes of memory that a session is lent for one call, and that it reads in one turn: as many as
+/// make a call cheap (measured).
+pub(super) const SCRATCH: usize = 2 * SHARE;
 
 /// How often what the client sent is read and dropped before the socket is closed.
 const DRAINS: usize = 4;
@@ -65,16 +65,14 @@ impl Session {
         !self.conversation.output().is_empty()
     }
 
-    /// Moves what can be moved: up to [`SHARE`] of what was to be said, and of input up to two shares, or
-    /// all the scratch buffer where it is thrown away. True when something was; an error when the
-    /// session has ended.
+    /// Moves what can be moved: up to [`SHARE`] of what was to be said, and of input what the scratch
+    /// buffer holds. True when something was; an error when the session has ended.
     pub(super) fn advance(&mut self, ready: Ready, scratch: &mut [u8]) -> Result<bool, Ending> {
         let before = (self.received, self.sent);
         if ready.writable {
             self.send_output()?;
         }
-        // Larger pieces cost less, but no more than a share is kept.
-        if ready.readable && self.take_input(scratch)? {
+        if ready.readable {
             self.take_input(scratch)?;
         }
         if self.conversation.is_finished() {
@@ -122,14 +120,12 @@ impl Session {
         Ok(())
     }
 
-    /// Whether there is likely more, and room to answer it.
-    fn take_input(&mut self, scratch: &mut [u8]) -> Result<bool, Ending> {
+    fn take_input(&mut self, scratch: &mut [u8]) -> Result<(), Ending> {
         let wanted = self.conversation.wants_input();
-        let share = &mut scratch[..SHARE];
         let result = match wanted {
-            Input::Leave => return Ok(false),
+            Input::Leave => return Ok(()),
             Input::Discard => stream::discard(self.socket.as_fd(), scratch),
-            Input::Read => stream::receive(self.socket.as_fd(), share),
+            Input::Read => stream::receive(self.socket.as_fd(), scratch),
         };
         match result {
             Ok(0) => self.conversation.input_closed(),
@@ -137,13 +133,12 @@ impl Session {
                 self.received += count as u64;
                 if wanted == Input::Read {
                     self.pass_on(&scratch[..count])?;
-                    return Ok(count == SHARE && self.conversation.output().is_empty());
                 }
             }
             Err(Errno::EAGAIN) => {}
             Err(_) => return Err(Ending::ClientLeft),
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Sends the answer straight from the buffer, and keeps what the client cannot take yet.
