@@ -163,6 +163,28 @@ fn who_has_acted_is_in_the_log() {
 }
 
 #[test]
+fn a_service_that_no_longer_rests_is_resumed_at_once() {
+    let waits = "listen = \"127.0.0.1:0\"\ncommand = [\"/bin/false\"]\nwait = true";
+    let table = |body: &str| format!("[service.a]\n{body}\n");
+    let server = server().table(&table(waits)).start();
+    let client = server.connect("a");
+    // It would rest for longer than the next client is waited for.
+    server
+        .log()
+        .wait_for(|line| line.0.ends_with("next start in 6.4s"));
+    server.reload_with(&table(&format!("listen = \"127.0.0.1:0\"\n{CAT}")));
+    client.send("x").expect("x").half_close().expect_end();
+    act(&server, r#"{"do":"pause","service":"a"}"#);
+    act(&server, r#"{"do":"resume","service":"a"}"#);
+    let begin = std::time::Instant::now();
+    let next = server.connect("a");
+    next.send("x").expect("x").half_close().expect_end();
+    assert!(begin.elapsed() < AT_ONCE);
+    server.settle();
+    server.stop();
+}
+
+#[test]
 fn a_paused_service_lets_its_clients_wait() {
     for body in [CAT, ECHO] {
         let server = server().service("a", body).service("b", CAT).start();

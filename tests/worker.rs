@@ -54,6 +54,29 @@ fn clients(server: &Server, service: &str) -> Vec<Client> {
 // What it may do.
 
 #[test]
+fn another_worker_user_is_the_next_workers_and_the_log_says_so() {
+    if !is_root() {
+        return skip("needs root: the worker has a user");
+    }
+    let table = |user: &str| {
+        format!(
+            "[server]\nworker_user = \"{user}\"\n[service.e]\nlisten = \"127.0.0.1:0\"\nbuiltin = \"echo\"\n"
+        )
+    };
+    let server = server().table(&table("nobody")).start();
+    let client = server.connect("e");
+    client.send("x").expect("x");
+    server.reload_with(&table("daemon"));
+    let says = "warning: worker_user has changed: the worker stays who it is until the next one is started";
+    server.log().wait_for(|line| line.0 == says);
+    client.send("y").expect("y").half_close().expect_end();
+    server.reload();
+    assert_eq!(server.log().count(|line| line.0 == says), 1);
+    server.settle();
+    server.stop();
+}
+
+#[test]
 fn it_is_a_user_of_its_own_without_privileges() {
     if without_root("changes users") {
         return;

@@ -228,7 +228,8 @@ pub const KEYS: &[Key] = &[
         "\"oxinetd\"",
         r#"worker_user = "oxinetd""#,
         "The user that the built-in services run as. Give it a user of its own: whoever has the same user id \
-         can kill it. Where the user does not exist, the unassigned id 65533 is used.",
+         can kill it. Where the user does not exist, the unassigned id 65533 is used. A reload changes it for the \
+         next worker only: to replace the one that runs would end its sessions.",
     ),
     service(
         "listen",

@@ -19,6 +19,13 @@ pub(super) struct Changes {
     pub(super) kept: usize,
 }
 
+impl Changes {
+    /// Whether all stays as it was.
+    pub(super) fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
 impl Supervisor {
     /// Compares a table that is not in force yet, but for the services that stay.
     pub(super) fn changes(&self, table: &Table, kept: &Kept) -> Changes {

@@ -134,9 +134,12 @@ impl Default for Link {
 }
 
 impl Link {
-    /// Puts the table's wishes in force for the next worker.
-    pub(super) fn configure(&mut self, identity: Option<Identity>, max_connections: u32) {
+    /// Puts the table's wishes in force for the next worker. Returns whether the present one, if there
+    /// is one, was to be another user until now.
+    pub(super) fn configure(&mut self, identity: Option<Identity>, max_connections: u32) -> bool {
+        let is_another = self.tie.is_some() && self.identity != identity;
         (self.identity, self.max_connections) = (identity, max_connections);
+        is_another
     }
 
     /// Whether programs need it: then it is there before their first client.
@@ -479,6 +482,7 @@ impl Supervisor {
     fn enter_worker(&mut self, spawned: Spawned, socket: OwnedFd) {
         self.children.enter(spawned, Role::Worker, Instant::now());
         self.time_aging();
+        self.timers.clear(Timer::StartWorker);
         self.link.incarnation += 1;
         self.link.tie = Some(Tie {
             pid: spawned.pid,

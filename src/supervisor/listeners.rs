@@ -284,6 +284,11 @@ impl Listener {
         changed.map_err(|(call, errno)| BindError { call, errno })
     }
 
+    /// Attempts to bind begin anew.
+    pub(super) fn try_anew(&mut self) {
+        self.retry = RETRY.0;
+    }
+
     /// How long to wait before the next attempt to bind; the next time twice as long.
     pub(super) fn next_retry(&mut self) -> Duration {
         let pause = self.retry;

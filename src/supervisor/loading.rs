@@ -72,6 +72,15 @@ pub(super) enum Outcome {
     Refused { mistakes: Vec<String>, exit: u8 },
 }
 
+impl Outcome {
+    fn is_change(&self) -> bool {
+        match self {
+            Outcome::Table { changes, .. } => !changes.is_empty(),
+            Outcome::Refused { .. } => false,
+        }
+    }
+}
+
 impl Loading {
     fn loads(&mut self, dry: bool) -> &mut Loads {
         if dry { &mut self.dry } else { &mut self.real }
@@ -84,9 +93,17 @@ impl Loading {
         Some(Rc::clone(outcome))
     }
 
-    /// Nobody waits for an outcome.
+    /// Nobody waits for an outcome. It is the last that is freed of what a large table took.
     pub(super) fn forget_outcomes(&mut self) {
-        (self.real.last, self.dry.last) = (None, None);
+        let last = [self.real.last.take(), self.dry.last.take()];
+        if last
+            .iter()
+            .flatten()
+            .any(|(_, outcome)| outcome.is_change())
+        {
+            drop(last);
+            give_back_memory();
+        }
     }
 
     fn end(&mut self, dry: bool, outcome: Outcome) {
@@ -221,12 +238,7 @@ impl Supervisor {
                         // They belong into the log that the table asks for, in its form.
                         self.configure_log(&difference.table.server);
                         self.remark(&warnings);
-                        let is_large = !difference.digests.is_empty();
-                        let changes = self.apply(*difference, &kept);
-                        if is_large {
-                            give_back_memory();
-                        }
-                        changes
+                        self.apply(*difference, &kept)
                     }
                 };
                 self.loading.end(dry, Outcome::Table { changes, warnings });

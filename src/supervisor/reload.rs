@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::link::Attachment;
 use super::listeners::{self, Key, Listener, State};
 use super::services::Kept;
+use super::timers::Timer;
 use crate::control::{Order, Place, Work};
 use crate::event::{Event, words};
 use crate::sys::Errno;
@@ -40,8 +41,14 @@ impl Supervisor {
             return changes;
         }
         self.admission.set_limit(server.max_connections);
-        self.link
+        let is_another = self
+            .link
             .configure(server.worker, server.max_worker_connections);
+        if is_another {
+            let text =
+                "worker_user has changed: the worker stays who it is until the next one is started";
+            self.observe(&Event::Warning { text });
+        }
         let max_connections = server.max_worker_connections;
         self.order(Order::Ceiling { max_connections }, Attachment::Nothing);
 
@@ -193,11 +200,9 @@ impl Supervisor {
                 && !listener.unwanted
                 && kept.has(listener.service)
         });
-        let idle: Vec<_> = idle.map(|(id, listener)| (id, listener.service)).collect();
-        for (id, service) in idle {
-            if let Some(entry) = self.services.get_mut(service) {
-                entry.stay();
-            }
+        let idle: Vec<ListenerId> = idle.map(|(id, _)| id).collect();
+        self.services.forget_rests(kept);
+        for id in idle {
             self.put_to_use(id, true);
         }
     }
@@ -299,7 +304,12 @@ impl Supervisor {
         match listener.state {
             // It comes home when its program ends, and serves by the new facts from then on.
             State::Lent | State::Leaving => {}
-            State::NotBound | State::LeftOut => self.look_later(id, Duration::ZERO),
+            State::NotBound | State::LeftOut => {
+                if let Some(listener) = self.listeners.get_mut(id) {
+                    listener.try_anew();
+                }
+                self.look_later(id, Duration::ZERO);
+            }
             State::Served => {
                 // The worker counts sessions by service: taken back and given again.
                 let stays = is_same_service && self.work(listener.service) == self.link.given(id);
@@ -310,6 +320,8 @@ impl Supervisor {
             // Nothing about it has changed: of ten thousand, most.
             State::Armed if is_same_service && self.is_served_as_before(id) => {}
             State::Armed | State::Resting => {
+                // What it has rested for is over, and nobody is to wait for that moment.
+                self.timers.clear(Timer::Listener(id));
                 self.rest(id);
                 self.activate(id);
             }

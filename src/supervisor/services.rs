@@ -110,11 +110,6 @@ impl Entry {
         self.rests = 0;
     }
 
-    /// Its facts stay: its `wait` program may try again.
-    pub(super) fn stay(&mut self) {
-        self.rests = 0;
-    }
-
     /// The table has it no more.
     pub(super) fn retire(&mut self) {
         self.retired = true;
@@ -208,6 +203,15 @@ impl Services {
         let mut digests: Vec<_> = all.map(|(id, entry)| (id, entry.digest)).collect();
         digests.sort_unstable();
         digests
+    }
+
+    /// The `wait` programs of those that stay may try again.
+    pub(super) fn forget_rests(&mut self, kept: &Kept) {
+        for (id, entry) in &mut self.entries {
+            if entry.rests > 0 && kept.has(*id) {
+                entry.rests = 0;
+            }
+        }
     }
 
     /// By name, for a reload, those that may not stay as they are: retired ones too.

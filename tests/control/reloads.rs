@@ -1,6 +1,7 @@
 //! `reload`: the caller is told what has come of it.
 
 use super::*;
+use std::net::TcpListener;
 
 const TABLE: &str = r#"
 [service.a]
@@ -141,6 +142,24 @@ fn many_may_ask_at_once() {
     // It may have been put in force by the signal, and then it is the same.
     assert_eq!(lines.last().unwrap()["not_bound"], 1, "{lines:?}");
     assert_eq!(state(&server, "c"), "not_bound");
+    server.stop();
+}
+
+/// More than are tried in one turn.
+#[test]
+fn what_is_about_to_be_bound_is_not_told_as_missing() {
+    let taken: Vec<TcpListener> = (0..300)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let service = |(n, socket): (usize, &TcpListener)| {
+        let address = socket.local_addr().unwrap();
+        format!("[service.s{n}]\nlisten = \"{address}\"\n{CAT}\n")
+    };
+    let table: String = taken.iter().enumerate().map(service).collect();
+    let server = server().table(&table).start();
+    assert_eq!(last(reload(&server, false))["not_bound"], 300);
+    drop(taken);
+    assert_eq!(last(reload(&server, false))["not_bound"], 0);
     server.stop();
 }
 

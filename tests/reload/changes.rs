@@ -3,6 +3,9 @@
 use super::{address, stop};
 use crate::harness::*;
 use nix::sys::signal::Signal;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 fn echo(name: &str, listen: &str, text: &str) -> String {
     format!("[service.{name}]\nlisten = {listen}\ncommand = [\"/bin/echo\", \"{text}\"]\n")
@@ -353,6 +356,56 @@ fn a_listener_that_rests_for_its_program_is_put_to_its_new_use() {
         server.settle();
         server.stop();
     }
+}
+
+#[test]
+fn the_rests_of_a_program_that_runs_begin_anew() {
+    let server = server()
+        .service(
+            "a",
+            "wait = true\ncommand = [\"/bin/sh\", \"-c\", \"read x < {dir}/fifo; exit 1\"]",
+        )
+        .start();
+    let fifo = server.directory().join("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The program may be somebody else.
+    let anybody = Permissions::from_mode(0o777);
+    for path in [server.directory().join(""), fifo.clone()] {
+        std::fs::set_permissions(path, anybody.clone()).unwrap();
+    }
+    let client = server.connect("a");
+    let end_a_run = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).custom_flags(nix::libc::O_NONBLOCK);
+        // Not before the program reads.
+        until("it reads", || {
+            let opened = options.open(&fifo);
+            opened.is_ok_and(|mut file| file.write_all(b"x\n").is_ok())
+        });
+    };
+    let rests = |pause: &str| {
+        let text = format!("next start in {pause}");
+        server.log().wait_for(move |line| line.0.ends_with(&text));
+    };
+    for pause in ["0.1s", "0.2s", "0.4s"] {
+        end_a_run();
+        rests(pause);
+    }
+    server.log().wait_for_many(4, |line| line.is("start", "a"));
+    assert!(server.reload().0.ends_with("kept=1"));
+    let pauses = server
+        .log()
+        .count(|line| line.0.ends_with("next start in 0.1s"));
+    assert_eq!(pauses, 1);
+    end_a_run();
+    until("it rests anew", || {
+        server
+            .log()
+            .count(|line| line.0.ends_with("next start in 0.1s"))
+            == 2
+    });
+    drop(client);
+    server.stop();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::super::Supervisor;
 use super::super::changes::Changes;
 use super::super::listeners::State;
 use super::super::loading::Outcome;
+use super::super::timers::Timer;
 use super::connection::Connection;
 use super::task::Task;
 use crate::event::words;
@@ -97,12 +98,22 @@ impl Supervisor {
         let Some(outcome) = self.loading.outcome(waiting.dry_run, waiting.ticket) else {
             return false;
         };
-        let is_moving = self.listeners.iter().any(|(_, listener)| listener.unwanted);
-        if is_moving && !waiting.dry_run {
+        if !waiting.dry_run && !self.is_settled() {
             return false;
         }
         caller.task = Task::Telling(self.telling(&outcome, waiting.dry_run));
         true
+    }
+
+    /// Whether nobody has to let go of a listener, and none is to be bound at once.
+    fn is_settled(&self) -> bool {
+        let now = Instant::now();
+        let is_due = |id| {
+            let moment = self.timers.moment(Timer::Listener(id));
+            moment.is_some_and(|at| at <= now)
+        };
+        let mut all = self.listeners.iter();
+        !all.any(|(id, it)| it.unwanted || (it.state == State::NotBound && is_due(id)))
     }
 
     /// Tells the next piece.
