@@ -19,12 +19,13 @@ use std::time::Duration;
 /// First and longest rest of a `wait` program that consumes nothing.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 
-/// The listeners of a service. Thousands of services have one each: it takes no memory of its own.
+/// The listeners of a service. Thousands of services have one each: it takes no memory of its own, and
+/// of many it is only a thin pointer.
 #[derive(Debug, Clone)]
 pub(super) enum Ids {
     None,
     One(ListenerId),
-    Many(Box<[ListenerId]>),
+    Many(Box<Box<[ListenerId]>>),
 }
 
 impl From<Vec<ListenerId>> for Ids {
@@ -32,7 +33,7 @@ impl From<Vec<ListenerId>> for Ids {
         match ids[..] {
             [] => Ids::None,
             [one] => Ids::One(one),
-            _ => Ids::Many(ids.into()),
+            _ => Ids::Many(Box::new(ids.into())),
         }
     }
 }
