@@ -5,7 +5,7 @@ use oxinetd::sys::address::{Address, Transport};
 use oxinetd::sys::options::SocketOptions;
 use oxinetd::sys::poll::{Interest, Poller};
 use oxinetd::sys::signal::{self, Mailbox};
-use oxinetd::sys::spawn::{Descriptors, Plan, PlanSpec, Rung, Spawned, Spawner};
+use oxinetd::sys::spawn::{Descriptors, Identity, Plan, PlanSpec, Rung, Spawned, Spawner};
 use oxinetd::sys::{Errno, fd, socket, stream, wait};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -44,11 +44,13 @@ fn listen(address: SocketAddr, nonblocking: bool) -> OwnedFd {
     socket::bind(Transport::Tcp, &address, nonblocking, &options).expect("a listener")
 }
 
-fn plan(program: &[String]) -> Rc<Plan> {
+/// The child becomes a user only where it takes every step of ours.
+fn plan(program: &[String], identity: Option<Identity>) -> Rc<Plan> {
     let spec = PlanSpec {
         path: &program[0],
         argv: program,
         umask: 0o022,
+        identity,
         ..PlanSpec::default()
     };
     Rc::new(Plan::new(&spec).expect("no NUL"))
@@ -62,7 +64,7 @@ fn start_one_by_one(
 ) -> Result<Infallible, Errno> {
     let mut spawner = Spawner::new(Some(rung))?;
     assert_eq!(spawner.rung(), rung, "the kernel does not offer it");
-    let (listener, plan) = (listen(address, false), plan(program));
+    let (listener, plan) = (listen(address, false), plan(program, None));
     let mut children: HashMap<i32, Spawned> = HashMap::new();
     loop {
         match socket::accept(listener.as_fd(), false) {
@@ -74,14 +76,22 @@ fn start_one_by_one(
     }
 }
 
-/// The clone of `src/sys/spawn`: the loop goes on while the child makes its way to the program.
+/// Whom services are in all tables.
+const ROOT: Identity = Identity {
+    uid: 0,
+    gid: 0,
+    groups: &[0],
+};
+
+/// The clone of `src/sys/spawn`, with every step of it: the loop goes on while the child makes its way
+/// to the program.
 fn start_without_waiting(address: SocketAddr, program: &[String]) -> Result<Infallible, Errno> {
     const LISTENER: u64 = 0;
     const CHILD: u64 = 1;
     const LAUNCHED: u64 = 2;
     let mut spawner = Spawner::new(Some(Rung::Share))?;
     assert_eq!(spawner.rung(), Rung::Share, "the kernel does not offer it");
-    let (listener, plan) = (listen(address, true), plan(program));
+    let (listener, plan) = (listen(address, true), plan(program, Some(ROOT)));
     let mut mailbox = Mailbox::open()?;
     let mut poller = Poller::new(64)?;
     poller.add(&listener, Interest::Read, LISTENER)?;
