@@ -2,8 +2,8 @@
 //!
 //! The supervisor starts `oxinetd @loader PATH` with memory files as its standard input and output:
 //! digests of the services that it has, and room for an answer, which is what the table has that they
-//! do not tell of. It waits for its end without blocking, and reads the answer. Whatever a table makes us do (block in a name
-//! look-up, use memory) happens in the child and ends with it.
+//! do not tell of. It waits for its end without blocking, and reads the answer. Whatever a table makes
+//! us do (block in a name look-up, use memory) happens in the child and ends with it.
 
 use super::{Host, load};
 use crate::sys::fd::memory_file;

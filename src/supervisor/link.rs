@@ -881,8 +881,7 @@ fn send(
 }
 
 fn send_file(worker: BorrowedFd, record: &[u8], file: io::Result<OwnedFd>) -> Result<(), Errno> {
-    let file =
-        file.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::ENOMEM)))?;
+    let file = file.map_err(|error| Errno::try_from(error).unwrap_or(Errno::ENOMEM))?;
     socket::send_record(worker, record, &[file.as_fd()])
 }
 

@@ -173,9 +173,8 @@ impl Supervisor {
 
     fn start_loader(&mut self, path: String, dry: bool) -> Result<Spawned, Errno> {
         let (known, digests): (Vec<_>, Vec<_>) = self.services.digests().into_iter().unzip();
-        let digests = loader::write_digests(&digests).map_err(|error| {
-            Errno::from_raw(error.raw_os_error().unwrap_or(Errno::ENOMEM as i32))
-        })?;
+        let digests = loader::write_digests(&digests)
+            .map_err(|error| Errno::try_from(error).unwrap_or(Errno::ENOMEM))?;
         let answer = fd::raise(fd::memory_file(c"oxinetd table")?);
         let argv = ["oxinetd".into(), "@loader".into(), path];
         // It looks up what `pass_env` names.

@@ -32,11 +32,12 @@ impl Difference {
         let mut rest = all.into_iter();
         table.services.retain(|_| {
             let digest = rest.next().unwrap_or_default();
-            match known.get(&digest) {
+            let place = known.get(&digest);
+            match place {
                 Some(place) => extend(&mut kept, *place),
                 None => digests.push(digest),
             }
-            !known.contains_key(&digest)
+            place.is_none()
         });
         Difference {
             table,
@@ -49,7 +50,9 @@ impl Difference {
     pub fn kept<'k, T>(&self, known: &'k [T]) -> impl Iterator<Item = &'k T> {
         self.kept.iter().flat_map(|(first, count)| {
             let (first, count) = (*first as usize, *count as usize);
-            known.get(first..first + count).unwrap_or_default()
+            known
+                .get(first..first.saturating_add(count))
+                .unwrap_or_default()
         })
     }
 }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::{Host, load_text};
 use crate::table::Table;
-use std::collections::BTreeMap;
 
 #[test]
 fn an_answer_is_read_back_from_the_start_of_its_file() {
@@ -30,16 +29,7 @@ fn half_an_answer_is_an_error() {
 }
 
 fn table(text: &str) -> Table {
-    let host = Host {
-        privileged: true,
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
-        lowest_port: 0,
-        env: BTreeMap::new(),
-        handed: None,
-    };
-    load_text("t.toml", text, &host).unwrap().table
+    load_text("t.toml", text, &Host::of_root()).unwrap().table
 }
 
 /// Three services: two of one kind, one with a list.

@@ -5,18 +5,9 @@ use crate::config::{Host, load_text};
 use std::collections::BTreeMap;
 
 fn table(text: &str) -> Table {
-    let host = Host {
-        privileged: true,
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
-        lowest_port: 0,
-        env: BTreeMap::new(),
-        handed: None,
-    };
     // A table has a service at least.
     let text = format!("{text}[service.z]\nlisten = 1\nbuiltin = \"echo\"\n");
-    load_text("t.toml", &text, &host).unwrap().table
+    load_text("t.toml", &text, &Host::of_root()).unwrap().table
 }
 
 fn service(name: &str, user: u32, allow: &str) -> String {
