@@ -259,6 +259,8 @@ fn draining_ends_when_somebody_else_resumes() {
     for service in ["a", "e"] {
         let client = server.connect(service);
         client.send("x").expect("x");
+        // The worker tells of its sessions a moment later.
+        until("it is told of", || server.status().of(service)["live"] == 1);
         let mut control = server.control();
         let request = format!(r#"{{"do":"drain","service":"{service}","seconds":3600}}"#);
         std::thread::scope(|scope| {
